@@ -1,0 +1,45 @@
+"""Durable Demo: see durable execution in Jupyter.
+
+::
+
+    from durable_demo import Session, Panel
+
+    demo = await Session().start()
+    Panel(demo)
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from durable_demo.client import Answer, Run, Runs
+    from durable_demo.session import Session, allow_asyncio_run
+    from durable_demo.trace import Trace
+    from durable_demo.widgets import Panel, TraceView
+
+__all__ = ["Answer", "Panel", "Run", "Runs", "Session", "Trace", "TraceView", "allow_asyncio_run"]
+__version__ = "0.1.0"
+
+# Loaded on first use: a Worker's sandbox imports this package and must not meet ipywidgets.
+_HOME = {
+    "Answer": "durable_demo.client",
+    "Panel": "durable_demo.widgets",
+    "Run": "durable_demo.client",
+    "Runs": "durable_demo.client",
+    "Session": "durable_demo.session",
+    "Trace": "durable_demo.trace",
+    "TraceView": "durable_demo.widgets",
+    "allow_asyncio_run": "durable_demo.session",
+}
+
+
+def __getattr__(name: str) -> object:
+    if name not in _HOME:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(_HOME[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

@@ -1,0 +1,123 @@
+"""Calls to Temporal: on the background loop, each with a deadline, each with our errors."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from datetime import timedelta
+from typing import Any, TypeVar
+
+import temporalio.client
+from temporalio.client import (
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+    WorkflowUpdateRPCTimeoutOrCancelledError,
+)
+from temporalio.service import RPCError, RPCStatusCode
+
+from durable_demo import settings
+from durable_demo.background import BackgroundLoop
+from durable_demo.errors import DemoError, InvalidInput, ServerUnreachable, WorkerUnavailable, WorkflowNotFound
+
+T = TypeVar("T")
+
+TRANSIENT = frozenset(
+    {
+        RPCStatusCode.UNAVAILABLE,
+        RPCStatusCode.DEADLINE_EXCEEDED,
+        RPCStatusCode.CANCELLED,
+        RPCStatusCode.UNKNOWN,
+        RPCStatusCode.INTERNAL,
+        RPCStatusCode.ABORTED,
+        RPCStatusCode.RESOURCE_EXHAUSTED,
+    }
+)
+"""Answers of a server that is away, restarting or busy: the call is worth trying again."""
+
+
+def is_transient(error: BaseException) -> bool:
+    """Whether a call may succeed when it is tried again."""
+    if isinstance(error, RPCError):
+        # A server that is starting may not have loaded its Namespaces yet.
+        return error.status in TRANSIENT or (
+            error.status == RPCStatusCode.NOT_FOUND and "namespace" in error.message.lower()
+        )
+    return isinstance(error, TimeoutError)
+
+
+def reason(error: BaseException) -> str:
+    """The first line of what an error says."""
+    text = error.message if isinstance(error, RPCError) else str(error)
+    return (text.strip() or type(error).__name__).splitlines()[0]
+
+
+def unreachable(error: BaseException, what: str) -> ServerUnreachable:
+    """Our error for a server that does not answer."""
+    return ServerUnreachable(
+        f"cannot {what}: the Temporal server does not answer",
+        why=reason(error),
+        remedy="run `durable-demo doctor`; then `await demo.start()` starts the embedded server again",
+    )
+
+
+def translated(error: Exception, what: str) -> Exception:
+    """Our error for one of the SDK's; the error itself if it is not about the call."""
+    if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):
+        return WorkerUnavailable(
+            f"cannot {what}: no Worker has answered in time",
+            why="no Worker polls the Task Queue, or it is busy; the request may still be taken later",
+            remedy="run `durable-demo doctor`, then look at `await run.progress()`",
+        )
+    if is_transient(error):
+        return unreachable(error, what)
+    if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
+        return WorkflowNotFound(
+            f"cannot {what}: the server knows no such workflow",
+            why=reason(error),
+            remedy="look at `await demo.runs()` or `durable-demo status`",
+        )
+    if isinstance(error, RPCError) and error.status == RPCStatusCode.INVALID_ARGUMENT:
+        return InvalidInput(f"cannot {what}: the server refused it", why=reason(error))
+    return error
+
+
+class Caller:
+    """Makes calls on one server.
+
+    Args:
+        temporal: A connected client; it belongs to the background loop.
+        background: The loop that carries all traffic.
+    """
+
+    def __init__(self, temporal: temporalio.client.Client, background: BackgroundLoop) -> None:
+        self.temporal = temporal
+        self.background = background
+
+    async def __call__(
+        self, call: Coroutine[Any, Any, T], what: str, *, deadline: timedelta | None = settings.CALL_DEADLINE
+    ) -> T:
+        """Runs a call on the background loop and awaits it, from whatever loop.
+
+        Args:
+            call: A coroutine of the Temporal client.
+            what: What it does, for the error: "start the workflow".
+            deadline: How long it may take, its retries included; None for as long as it takes.
+
+        Raises:
+            DemoError: One of ours for each way in which a call can fail; the SDK's own only where a workflow, a Query
+                or an Update has failed by itself.
+        """
+
+        async def bounded() -> T:
+            try:
+                return await asyncio.wait_for(call, None if deadline is None else deadline.total_seconds())
+            except (DemoError, WorkflowFailureError, WorkflowQueryFailedError, WorkflowUpdateFailedError):
+                raise
+            except TimeoutError:
+                limit = "" if deadline is None else f" within {deadline.total_seconds():g} s"
+                raise unreachable(TimeoutError(f"no answer{limit}"), what) from None
+            except Exception as error:
+                raise translated(error, what) from error
+
+        return await self.background.run(bounded(), name=what)

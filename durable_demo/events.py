@@ -1,0 +1,548 @@
+"""The event vocabulary: what a subscriber of any workflow gets, one frozen dataclass per event.
+
+There are two kinds. A *fact* is read from the workflow's Event History: it comes exactly once, in order, with an
+`offset` of its own, to every subscriber, early or late. A *tick* (`tick=True`) is read from a running Activity's
+heartbeat or from the connection: the latest wins, some may be skipped, and it carries the offset of the fact that it
+follows. So resuming after any event, fact or tick, repeats no fact.
+
+This docstring and the classes below are the one place where events are documented; README's table is checked
+against them.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, ClassVar
+
+Json = Any
+"""A decoded payload: None, bool, int, float, str, list or dict of these."""
+
+
+def format_timestamp(moment: datetime) -> str:
+    """UTC, ISO 8601, milliseconds, `Z`: ``2025-01-19T10:30:45.123Z``."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """What every event has.
+
+    Attributes:
+        timestamp: When it happened by the server's clock: UTC, ISO 8601, milliseconds, `Z`.
+        workflow_id: Workflow ID; the same over all runs of a chain.
+        run_id: Run ID of the run it belongs to.
+        offset: Opaque token, ordered as text over all runs of the chain; pass it as `after` to resume behind it.
+        tick: Whether this is a tick, not a fact.
+    """
+
+    event: ClassVar[str]
+
+    timestamp: str
+    workflow_id: str
+    run_id: str
+    offset: str
+    tick: bool = False
+
+    def to_dict(self) -> dict[str, Json]:
+        """Fields by name, `event` first; made of JSON values only."""
+        return {"event": self.event, **dataclasses.asdict(self)}
+
+    def to_json(self) -> str:
+        """`to_dict()` as one line of strict JSON (no NaN)."""
+        return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, default=str)
+
+    @property
+    def moment(self) -> datetime:
+        """`timestamp` as an aware datetime."""
+        return datetime.fromisoformat(self.timestamp)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Counted(Event):
+    """An event that carries the counters of a workflow that counts; None where the workflow has no such counter.
+
+    Attributes:
+        iteration_count: Iterations begun so far, over all runs.
+        total_quotes_delivered: Quotes delivered so far, over all runs.
+        total_elapsed: Seconds since the first run of the chain began.
+    """
+
+    iteration_count: int | None = None
+    total_quotes_delivered: int | None = None
+    total_elapsed: float | None = None
+
+
+# --- the workflow as a whole -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowStarted(Event):
+    """The workflow began. Read from its history, so never before the start succeeded; once per chain of runs.
+
+    Attributes:
+        workflow_type: Name of the workflow type.
+        input: Its arguments: the single one, or a list of several, or None.
+    """
+
+    event: ClassVar[str] = "workflow_started"
+    workflow_type: str
+    input: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowContinuedAsNew(Counted):
+    """The workflow goes on in a new run with the same Workflow ID (also after a retry or a cron schedule).
+
+    Attributes:
+        new_run_id: Run ID of the run that follows.
+    """
+
+    event: ClassVar[str] = "workflow_continued_as_new"
+    new_run_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowEnded(Counted):
+    """Base of the five ways in which a workflow ends; always the last event.
+
+    Attributes:
+        status: `COMPLETED`, `FAILED`, `CANCELED`, `TERMINATED` or `TIMED_OUT`.
+    """
+
+    status: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowCompleted(WorkflowEnded):
+    """The workflow returned.
+
+    Attributes:
+        result: What it returned.
+    """
+
+    event: ClassVar[str] = "workflow_completed"
+    status: str = "COMPLETED"
+    result: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowFailed(WorkflowEnded):
+    """The workflow failed.
+
+    Attributes:
+        error: Why: the failure's message with its causes.
+    """
+
+    event: ClassVar[str] = "workflow_failed"
+    status: str = "FAILED"
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowCanceled(WorkflowEnded):
+    """The workflow was canceled and has cleaned up."""
+
+    event: ClassVar[str] = "workflow_canceled"
+    status: str = "CANCELED"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTerminated(WorkflowEnded):
+    """Somebody terminated the workflow: it had no chance to clean up.
+
+    Attributes:
+        error: The reason that was given, if any.
+    """
+
+    event: ClassVar[str] = "workflow_terminated"
+    status: str = "TERMINATED"
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTimedOut(WorkflowEnded):
+    """The workflow's execution or run timeout passed.
+
+    Attributes:
+        error: Which timeout, as far as the history says.
+    """
+
+    event: ClassVar[str] = "workflow_timed_out"
+    status: str = "TIMED_OUT"
+    error: str = "the workflow's timeout passed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTaskFailed(Event):
+    """The workflow's code could not go on (an exception, changed code, a missing type); Temporal tries again.
+
+    Attributes:
+        cause: Temporal's name of the cause, such as `NON_DETERMINISTIC_ERROR`.
+        error: The failure's message.
+    """
+
+    event: ClassVar[str] = "workflow_task_failed"
+    cause: str
+    error: str
+
+
+# --- a workflow that reports progress (Monty does) -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProgressUpdate(Counted):
+    """How far the work in hand is. A fact when a sleep begins, is interrupted or delivers its quote; else a tick.
+
+    Attributes:
+        progress: Percent of the work in hand, 0 to 100.
+        status: What is going on, such as `iteration_2_sleeping`, `iteration_2_paused` or `iteration_2_delivered`.
+        current_quote: The quote, on the one event that delivers it; None on all others.
+        current_sleep_duration: Seconds that this iteration sleeps.
+        iteration_elapsed: Seconds that this iteration has slept.
+        should_exit: Whether a stop was requested.
+        attempt: Attempt of the Activity, from 1.
+    """
+
+    event: ClassVar[str] = "progress_update"
+    progress: float
+    status: str
+    current_quote: str | None = None
+    current_sleep_duration: float | None = None
+    iteration_elapsed: float | None = None
+    should_exit: bool = False
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowPaused(Counted):
+    """A pause was accepted: the sleep and its progress freeze within one heartbeat."""
+
+    event: ClassVar[str] = "workflow_paused"
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowResumed(Counted):
+    """A resume was accepted: the sleep goes on from where it was frozen."""
+
+    event: ClassVar[str] = "workflow_resumed"
+
+
+@dataclass(frozen=True, kw_only=True)
+class StopRequested(Counted):
+    """A graceful stop was accepted: the running sleep ends within one heartbeat."""
+
+    event: ClassVar[str] = "stop_requested"
+
+
+@dataclass(frozen=True, kw_only=True)
+class CancelRequested(Counted):
+    """A cancellation was accepted by the server; the workflow cleans up next."""
+
+    event: ClassVar[str] = "cancel_requested"
+
+
+@dataclass(frozen=True, kw_only=True)
+class QuotesAdded(Counted):
+    """People's own quotes were accepted.
+
+    Attributes:
+        quotes: The new ones.
+    """
+
+    event: ClassVar[str] = "quotes_added"
+    quotes: tuple[str, ...]
+
+
+# --- parts of any workflow -------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityEvent(Event):
+    """Base of what happens to an Activity.
+
+    Attributes:
+        activity_id: Its id within the run.
+        activity_type: Its name.
+    """
+
+    activity_id: str
+    activity_type: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityScheduled(ActivityEvent):
+    """The workflow asked for an Activity.
+
+    Attributes:
+        input: Its arguments: the single one, or a list of several, or None.
+    """
+
+    event: ClassVar[str] = "activity_scheduled"
+    input: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityHeartbeat(ActivityEvent):
+    """What a running Activity last reported. Always a tick.
+
+    Attributes:
+        attempt: Attempt that reported it, from 1.
+        details: What it reported: the single detail, or a list of several.
+    """
+
+    event: ClassVar[str] = "activity_heartbeat"
+    attempt: int
+    details: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityRetry(ActivityEvent):
+    """An attempt failed and a further one was made. A tick while it happens, a fact once the Activity has ended.
+
+    History keeps the last attempt only: of several retries each is a tick, and the last is the fact.
+
+    Attributes:
+        attempt: The attempt that follows the failure, from 2.
+        error: Why the attempt before failed.
+        progress: Percent from which it goes on, if the attempt before had reported any.
+        iteration_count: Iteration that it belongs to, if the workflow counts any.
+    """
+
+    event: ClassVar[str] = "activity_retry"
+    attempt: int
+    error: str
+    progress: float | None = None
+    iteration_count: int | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityCompleted(ActivityEvent):
+    """An Activity returned.
+
+    Attributes:
+        result: What it returned.
+        attempt: The attempt that did, from 1.
+    """
+
+    event: ClassVar[str] = "activity_completed"
+    result: Json = None
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityFailed(ActivityEvent):
+    """An Activity failed for good.
+
+    Attributes:
+        error: Why.
+        attempt: The last attempt, from 1.
+    """
+
+    event: ClassVar[str] = "activity_failed"
+    error: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityTimedOut(ActivityEvent):
+    """An Activity timed out for good.
+
+    Attributes:
+        error: Which timeout, and its cause.
+        attempt: The last attempt, from 1.
+    """
+
+    event: ClassVar[str] = "activity_timed_out"
+    error: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ActivityCanceled(ActivityEvent):
+    """An Activity was canceled."""
+
+    event: ClassVar[str] = "activity_canceled"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SignalReceived(Event):
+    """A Signal reached the workflow.
+
+    Attributes:
+        name: Name of the Signal.
+        input: Its arguments: the single one, or a list of several, or None.
+    """
+
+    event: ClassVar[str] = "signal_received"
+    name: str
+    input: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateAccepted(Event):
+    """An Update passed its validator (a refused one leaves no trace in the history).
+
+    Attributes:
+        update_id: Id of the Update.
+        name: Name of the Update.
+        input: Its arguments: the single one, or a list of several, or None.
+    """
+
+    event: ClassVar[str] = "update_accepted"
+    update_id: str
+    name: str
+    input: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class UpdateCompleted(Event):
+    """An Update ended.
+
+    Attributes:
+        update_id: Id of the Update.
+        result: What it returned; None if it failed.
+        error: Why it failed; empty if it did not.
+    """
+
+    event: ClassVar[str] = "update_completed"
+    update_id: str
+    result: Json = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerStarted(Event):
+    """The workflow sleeps.
+
+    Attributes:
+        timer_id: Its id within the run.
+        duration: Seconds.
+    """
+
+    event: ClassVar[str] = "timer_started"
+    timer_id: str
+    duration: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerFired(Event):
+    """A timer ended.
+
+    Attributes:
+        timer_id: Its id within the run.
+    """
+
+    event: ClassVar[str] = "timer_fired"
+    timer_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimerCanceled(Event):
+    """The workflow canceled a timer.
+
+    Attributes:
+        timer_id: Its id within the run.
+    """
+
+    event: ClassVar[str] = "timer_canceled"
+    timer_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChildWorkflow(Event):
+    """Something happened to a child workflow.
+
+    Attributes:
+        state: `initiated`, `start_failed`, `started`, `completed`, `failed`, `canceled`, `timed_out` or `terminated`.
+        child_workflow_id: Its Workflow ID.
+        child_workflow_type: Its type.
+        result: What it returned, when it completed.
+        error: Why it did not.
+    """
+
+    event: ClassVar[str] = "child_workflow"
+    state: str
+    child_workflow_id: str
+    child_workflow_type: str
+    result: Json = None
+    error: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class HistoryRecord(Event):
+    """Any other entry of the Event History (markers, search attributes, Nexus ...).
+
+    Attributes:
+        event_type: Temporal's name, such as `MARKER_RECORDED`.
+        attributes: Its attributes in protobuf's JSON form.
+    """
+
+    event: ClassVar[str] = "history_record"
+    event_type: str
+    attributes: Json = None
+
+
+# --- the subscription itself -----------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class Gap(Event):
+    """Facts that cannot be had any more: the server's retention has removed the run, or the workflow was deleted.
+
+    Attributes:
+        reason: What is missing and why.
+    """
+
+    event: ClassVar[str] = "gap"
+    reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconnecting(Event):
+    """The server does not answer; the subscription tries again by itself. Always a tick.
+
+    Attributes:
+        error: What the last try said.
+    """
+
+    event: ClassVar[str] = "reconnecting"
+    error: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reconnected(Event):
+    """The server answers again; the facts that happened meanwhile follow. Always a tick.
+
+    Attributes:
+        away: Seconds for which it did not answer.
+    """
+
+    event: ClassVar[str] = "reconnected"
+    away: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class Error(Event):
+    """The subscription itself ended in an error. Always a tick, always the last event.
+
+    Attributes:
+        error: What, why and what to do.
+    """
+
+    event: ClassVar[str] = "error"
+    error: str
+
+
+def _all_events(base: type[Event]) -> list[type[Event]]:
+    found = [base] if "event" in vars(base) else []
+    for child in base.__subclasses__():
+        found += _all_events(child)
+    return found
+
+
+EVENTS: Mapping[str, type[Event]] = {cls.event: cls for cls in _all_events(Event)}
+"""Every event by its name."""

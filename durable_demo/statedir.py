@@ -1,0 +1,307 @@
+"""The state directory of one stack: who runs it, who uses it, what it said.
+
+::
+
+    HOME/
+      start.lock        held while somebody starts the stack, so that only one does
+      supervisor.lock   held by the supervisor for as long as it lives
+      leases/*.lock     one for each session, held for as long as it lives
+      stack.json        what runs: written by the supervisor alone, replaced atomically
+      temporal.db       the server's database
+      server.log worker.log supervisor.log
+
+The operating system frees a lock when its holder dies, also by SIGKILL: a lock that is held means a process that lives.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import os
+import shutil
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO, Literal
+
+import psutil
+from filelock import BaseFileLock, FileLock, Timeout
+
+from durable_demo import settings
+from durable_demo.errors import StateDirError
+
+LogName = Literal["server", "worker", "supervisor"]
+
+_CREATE_TIME_TOLERANCE_SECONDS = 2.0
+"""A step of the system clock moves create times; a pid that is used again has a create time far from the old one."""
+_LEASE_DEADLINE_SECONDS = 5.0
+_TAIL_BYTES = 256 * 1024
+
+
+@dataclass(frozen=True)
+class ProcessInfo:
+    """One process, told apart from a later one with the same pid by when it began."""
+
+    pid: int
+    create_time: float
+
+    @classmethod
+    def of(cls, pid: int) -> ProcessInfo | None:
+        """The process that has this pid now, or None."""
+        try:
+            return cls(pid, psutil.Process(pid).create_time())
+        except psutil.NoSuchProcess:
+            return None
+
+    @property
+    def alive(self) -> bool:
+        """Whether this very process runs (a zombie does not)."""
+        try:
+            process = psutil.Process(self.pid)
+            same = abs(process.create_time() - self.create_time) < _CREATE_TIME_TOLERANCE_SECONDS
+            return same and process.status() != psutil.STATUS_ZOMBIE
+        except psutil.NoSuchProcess:
+            return False
+
+    def terminate(self) -> None:
+        """Ask it to end (SIGTERM); harmless when it is gone."""
+        if self.alive:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                psutil.Process(self.pid).terminate()
+
+    def family(self) -> list[psutil.Process]:
+        """It and its descendants, itself first; empty when it is gone."""
+        if not self.alive:
+            return []
+        try:
+            process = psutil.Process(self.pid)
+            return [process, *process.children(recursive=True)]
+        except psutil.NoSuchProcess:
+            return []
+
+    def kill(self) -> bool:
+        """Kill it and its descendants and wait for their end; False if it was gone already."""
+        family = self.family()
+        for process in family:
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.kill()
+        psutil.wait_procs(family, timeout=settings.SERVER_STOP_TIMEOUT.total_seconds())
+        return bool(family)
+
+
+@dataclass(frozen=True)
+class StackInfo:
+    """What a session needs to know of the stack that runs.
+
+    Attributes:
+        address: `host:port` of the Temporal server.
+        namespace: Namespace on it.
+        task_queue: Task Queue that the Worker polls.
+        embedded: Whether the server is ours, in `home`; else it was configured (`TEMPORAL_ADDRESS`, a profile).
+        home: State directory of this stack.
+        supervisor: The process that keeps the others alive; None with external Workers on a configured server.
+        server: The embedded server.
+        worker: Our Worker; None when Workers are external.
+        ready: Whether the server answers and the Worker polls; else one of them is being started.
+    """
+
+    address: str
+    namespace: str
+    task_queue: str
+    embedded: bool
+    home: Path
+    supervisor: ProcessInfo | None = None
+    server: ProcessInfo | None = None
+    worker: ProcessInfo | None = None
+    ready: bool = True
+
+    @property
+    def processes(self) -> list[ProcessInfo]:
+        """What runs: supervisor first."""
+        return [process for process in (self.supervisor, self.server, self.worker) if process]
+
+    def to_json(self) -> str:
+        """As stored in `stack.json`."""
+        return json.dumps(dataclasses.asdict(self), default=str, indent=2)
+
+    @classmethod
+    def from_json(cls, text: str) -> StackInfo:
+        """The inverse of `to_json()`.
+
+        Raises:
+            ValueError: The text was not written by `to_json()`.
+        """
+        try:
+            fields: dict[str, Any] = json.loads(text)
+            for name in ("supervisor", "server", "worker"):
+                fields[name] = ProcessInfo(**fields[name]) if fields[name] else None
+            return cls(**{**fields, "home": Path(fields["home"])})
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"not a stack.json: {error}") from error
+
+
+class StateDir:
+    """Paths, locks and files of one state directory. Creating the object touches nothing."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "temporal.db"
+        self._info = path / "stack.json"
+        self._leases = path / "leases"
+
+    def prepare(self) -> None:
+        """Make the directory and see that it can be written.
+
+        Raises:
+            StateDirError: It cannot.
+        """
+        with self.usable():
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self._leases.mkdir(mode=0o700, exist_ok=True)
+            probe = self._leases / f".probe-{uuid.uuid4().hex}"
+            probe.touch(mode=0o600)
+            probe.unlink()
+
+    @contextlib.contextmanager
+    def usable(self) -> Iterator[None]:
+        """Turn an OSError on the state directory into a StateDirError."""
+        try:
+            yield
+        except OSError as error:
+            raise StateDirError(
+                f"The state directory {self.path} cannot be used.",
+                why=f"{error.strerror or error} ({error.filename or self.path})",
+                remedy=f"set {settings.ENV_HOME} to a directory that you can write to; `durable-demo doctor` checks it",
+            ) from error
+
+    def require_free_disk(self) -> None:
+        """See that there is room for the database.
+
+        Raises:
+            StateDirError: There is not.
+        """
+        with self.usable():
+            free_mb = shutil.disk_usage(self.path).free / 1e6
+        if free_mb < settings.MINIMUM_FREE_DISK_MB:
+            raise self.disk_full(f"{free_mb:.0f} MB are free, {settings.MINIMUM_FREE_DISK_MB} MB are needed")
+
+    def disk_full(self, why: str) -> StateDirError:
+        """The error for a disk without room."""
+        return StateDirError(
+            f"The disk of the state directory {self.path} is full.",
+            why=why,
+            remedy=f"free some space (`df -h {self.path}`), or set {settings.ENV_HOME} to a directory on another disk",
+        )
+
+    # --- locks ---
+
+    def lock(self, name: Literal["start", "supervisor"]) -> BaseFileLock:
+        """One of the two locks, not acquired yet."""
+        return FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)
+
+    def is_supervised(self) -> bool:
+        """Whether a supervisor lives."""
+        return self.path.is_dir() and _is_held(self.path / "supervisor.lock")
+
+    def take_lease(self) -> BaseFileLock:
+        """Take a lease: as long as it is held, the stack stays up. `give_back()` releases it, and so does death."""
+        path = self._leases / f"{os.getpid()}-{uuid.uuid4().hex[:8]}.lock"
+        lease = FileLock(path, mode=0o600, thread_local=False)
+        with self.usable():
+            while True:
+                lease.acquire(timeout=_LEASE_DEADLINE_SECONDS)
+                if path.exists():
+                    return lease
+                lease.release()  # a supervisor took the new file for a dead lease, before it was locked
+
+    def give_back(self, lease: BaseFileLock) -> None:
+        """Release a lease and remove its file."""
+        lease.release()
+        _remove(Path(lease.lock_file))
+
+    def count_leases(self) -> int:
+        """How many sessions use the stack now; removes what dead ones left."""
+        with self.usable():
+            return sum(not _remove_if_free(path) for path in self._leases.glob("*.lock"))
+
+    # --- stack.json ---
+
+    def read(self) -> StackInfo | None:
+        """What the last supervisor wrote; None if there is nothing that can be read."""
+        try:
+            return StackInfo.from_json(self._info.read_text("utf-8"))
+        except (OSError, ValueError):
+            return None
+
+    def write(self, info: StackInfo) -> None:
+        """Replace `stack.json`, atomically. For the supervisor alone."""
+        with self.usable():
+            draft = self._info.with_suffix(".new")
+            draft.write_text(info.to_json(), "utf-8")
+            draft.replace(self._info)
+
+    def clear(self) -> None:
+        """Remove `stack.json`: nothing runs any more."""
+        _remove(self._info)
+
+    # --- logs ---
+
+    def open_log(self, name: LogName) -> BinaryIO:
+        """The log for a new process, at its end; a large one is set aside first."""
+        path = self._log(name)
+        with self.usable():
+            if path.exists() and path.stat().st_size > settings.MAXIMUM_LOG_MB * 1e6:
+                with contextlib.suppress(PermissionError):  # Windows: somebody has it open; the next start will do it
+                    path.replace(path.with_suffix(".log.1"))
+            return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
+
+    def tail(self, name: LogName, lines: int, *, since: int = 0) -> str:
+        """The last lines of a log, of what was written behind the byte `since`; empty if there is none."""
+        try:
+            with self._log(name).open("rb") as log:
+                end = log.seek(0, os.SEEK_END)
+                log.seek(max(since, end - _TAIL_BYTES))
+                text = log.read().decode("utf-8", "replace")
+        except OSError:
+            return ""
+        return "\n".join(text.splitlines()[-lines:])
+
+    def _log(self, name: LogName) -> Path:
+        return self.path / f"{name}.log"
+
+
+def _is_held(path: Path) -> bool:
+    """Whether somebody holds the lock file."""
+    if not path.exists():
+        return False
+    probe = FileLock(path, mode=0o600, thread_local=False)
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return True
+    probe.release()
+    return False
+
+
+def _remove_if_free(path: Path) -> bool:
+    """Remove a lock file that nobody holds, while nobody else can take it; False if somebody holds it."""
+    probe = FileLock(path, mode=0o600, thread_local=False)
+    try:
+        probe.acquire(timeout=0)
+    except Timeout:
+        return False
+    removed = _remove(path)
+    probe.release()
+    if not removed:  # Windows removes no open file
+        _remove(path)
+    return True
+
+
+def _remove(path: Path) -> bool:
+    try:
+        path.unlink(missing_ok=True)
+    except PermissionError:
+        return False
+    return True

@@ -1,0 +1,97 @@
+// Buttons that follow the workflow, not the mouse: a click shows only that it is on its way until its event comes back.
+import { focusable, h, setAttribute, setText } from "./dom.js";
+
+const BUSY_HINT_MS = 2_000;
+const EVENT_PATIENCE_MS = 5_000;
+const DISCONNECTED = "Disconnected from the kernel";
+
+/** Where a view says what became of a click. */
+export function createNotice() {
+  const el = h("div", { class: "dd-notice", role: "status" });
+  return { el, say: (text) => setText(el, text) };
+}
+
+/**
+ * One command as a button.
+ *
+ * `look()` gives `{label, reason}`: the label, and why it cannot be pressed now ("" if it can). It stays focusable while
+ * it cannot be pressed, so that the keyboard does not lose its place and the reason can be read.
+ */
+export function createAction(feed, notice, { command, pending, tone = "plain", look }) {
+  let waitingFor = null;
+  let disconnected = false;
+  const label = h("span", {});
+  const el = focusable("button", { type: "button", class: `dd-button dd-${tone}`, onclick: press }, label);
+
+  const situation = () => [feed.generation, feed.summary.workflow_id, feed.summary.status, feed.panel.starting].join(" ");
+
+  function update() {
+    if (waitingFor !== null && waitingFor !== situation()) waitingFor = null;
+    const { label: words, reason } = look();
+    const waits = waitingFor !== null;
+    const obstacle = disconnected ? DISCONNECTED : reason;
+    setText(label, waits ? pending : words);
+    setAttribute(el, "aria-disabled", waits || obstacle !== "" ? "true" : null);
+    setAttribute(el, "aria-busy", waits ? "true" : null);
+    setAttribute(el, "title", waits ? null : obstacle || null);
+  }
+
+  async function press() {
+    if (el.getAttribute("aria-disabled") === "true") return;
+    const mine = situation();
+    waitingFor = mine;
+    notice.say("");
+    update();
+    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BUSY_HINT_MS);
+    const answer = await feed.command(look().command ?? command);
+    clearTimeout(hint);
+    notice.say(answer.ok || answer.alert ? "" : answer.message);
+    // The event that ends the waiting comes on its own; without one the button must not stay stuck.
+    setTimeout(() => {
+      if (waitingFor === mine) waitingFor = null;
+      update();
+    }, answer.ok ? EVENT_PATIENCE_MS : 0);
+  }
+
+  return {
+    el,
+    update,
+    setDisconnected(value) {
+      disconnected = value;
+      update();
+    },
+  };
+}
+
+const ended = (feed) => `The workflow has ended: ${feed.summary.status}`;
+
+/** Stop Workflow, Pause or Resume, Cancel, Clear. */
+export function createRunActions(feed, notice) {
+  const unlessActive = (reason) => (feed.active ? reason : feed.ended ? ended(feed) : "No workflow is running");
+  const stopping = () => (feed.summary.status === "STOPPING" ? "The workflow is stopping already" : "");
+  return [
+    createAction(feed, notice, {
+      command: "stop",
+      pending: "Stopping...",
+      tone: "danger",
+      look: () => ({ label: "Stop Workflow", reason: unlessActive(stopping()) }),
+    }),
+    createAction(feed, notice, {
+      pending: "One moment...",
+      look: () =>
+        feed.summary.status === "PAUSED"
+          ? { label: "Resume", command: "resume", reason: "" }
+          : { label: "Pause", command: "pause", reason: unlessActive(stopping()) },
+    }),
+    createAction(feed, notice, {
+      command: "cancel",
+      pending: "Canceling...",
+      look: () => ({ label: "Cancel", reason: unlessActive("") }),
+    }),
+    createAction(feed, notice, {
+      command: "clear",
+      pending: "Clearing...",
+      look: () => ({ label: "Clear", reason: feed.lines.length > 0 || feed.ended ? "" : "There is nothing to clear" }),
+    }),
+  ];
+}

@@ -1,0 +1,269 @@
+"""What all our widgets share: they follow one workflow, take commands from the browser, and have a static form."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, TypeVar
+from uuid import uuid4
+
+import anywidget
+import traitlets
+from IPython.display import display, update_display
+
+from durable_demo import events as e
+from durable_demo.errors import DemoError, NotPossible, SessionClosed
+from durable_demo.trace import Trace
+from durable_demo.widgets.detached import run_detached
+from durable_demo.widgets.feed import Feed, Message, Predicate
+
+if TYPE_CHECKING:
+    from durable_demo.background import Pending
+    from durable_demo.run import Answer, Run
+    from durable_demo.session import Session
+
+T = TypeVar("T")
+log = logging.getLogger(__name__)
+
+STATIC_LINES = 200
+"""Lines of the static form: what a page of an executed notebook shows."""
+
+Reply = tuple[bool, str]
+"""Whether a command was carried out, and words for the person who clicked."""
+
+
+class LiveTrace(anywidget.AnyWidget):
+    """Follows one workflow at a time and shows it in the browser, live.
+
+    Everything that touches Temporal runs on the session's background loop: a method, a click or a comm message only
+    hands over, on whatever thread it comes.
+
+    Args:
+        demo: A started session.
+    """
+
+    key = traitlets.Unicode(help="Tells this widget from all others, also after a reload of the page").tag(sync=True)
+
+    def __init__(self, demo: Session) -> None:
+        self._demo = demo
+        self._run: Run | None = None
+        self._feed = Feed(self._publish, demo.background)
+        self._reading: Pending[None] | None = None
+        self._display_id = uuid4().hex
+        self._displayed = ""
+        run_detached(super().__init__, key=uuid4().hex)
+        self.on_msg(self._receive)
+        demo.on_settle.append(self._settle)
+
+    # --- for people --------------------------------------------------------------------------------------------------
+
+    @property
+    def trace(self) -> Trace:
+        """The trace that is shown; another object when another workflow is."""
+        return self._feed.trace
+
+    @property
+    def run(self) -> Run | None:
+        """The workflow that is shown; None before the first."""
+        return self._run
+
+    def stop(self) -> Pending[Answer]:
+        """Asks the workflow to end gracefully; see `Run.stop`."""
+        return self._hand_over("stop the workflow", self._ask(_VERBS["stop"]))
+
+    def pause(self) -> Pending[Answer]:
+        """Freezes the workflow's sleep; see `Run.pause`."""
+        return self._hand_over("pause the workflow", self._ask(_VERBS["pause"]))
+
+    def resume(self) -> Pending[Answer]:
+        """Lets it go on; see `Run.resume`."""
+        return self._hand_over("resume the workflow", self._ask(_VERBS["resume"]))
+
+    def cancel(self) -> Pending[Answer]:
+        """Cancels the workflow; see `Run.cancel`."""
+        return self._hand_over("cancel the workflow", self._ask(_VERBS["cancel"]))
+
+    def clear(self) -> None:
+        """Empties the view; the workflow goes on."""
+        self._feed.clear()
+
+    async def until(self, predicate: Predicate, timeout: float | timedelta = 30.0) -> Trace:
+        """Waits until the trace is as you want it: ``await panel.until(lambda trace: trace.summary.ended)``.
+
+        Args:
+            predicate: Called with the trace after each change; what it raises is raised here.
+            timeout: How long to wait, in seconds or as a timedelta.
+
+        Returns:
+            The trace.
+
+        Raises:
+            StillRunning: It did not come to that in time; the message shows the last lines.
+        """
+        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        return await self._feed.until(predicate, limit)
+
+    def close(self) -> None:
+        """Takes the widget away and follows no more; the workflow goes on."""
+        if self._reading is not None:
+            self._reading.cancel()
+        if self._settle in self._demo.on_settle:
+            self._demo.on_settle.remove(self._settle)
+        super().close()
+
+    # --- following ---------------------------------------------------------------------------------------------------
+
+    @property
+    def _following(self) -> bool:
+        return self._reading is not None and not self._reading.done
+
+    def _follow(self, run: Run) -> None:
+        """Shows this workflow from now on; goes on where it was lost if it was shown before."""
+        if run == self._run and self._following:
+            return
+        if self._reading is not None:
+            self._reading.cancel()
+        trace = self.trace if run == self._run else self._feed.restart()
+        self._run = run
+        self._feed.show(following=True)
+        self._reading = self._demo.background.spawn(self._read(run, trace), name=f"follow {run.id}")
+
+    async def _read(self, run: Run, trace: Trace) -> None:
+        try:
+            async for event in run.events(after=trace.last_fact or None):
+                self._feed.apply(trace, event)
+        except SessionClosed:
+            return  # nobody is left to tell
+        except Exception as error:
+            now = e.format_timestamp(datetime.now(UTC))
+            self._feed.apply(
+                trace,
+                e.Error(
+                    timestamp=now, workflow_id=run.id, run_id="", offset=trace.last_fact, tick=True, error=str(error)
+                ),
+            )
+            raise
+        finally:
+            if trace is self.trace:
+                self._feed.show(following=False)
+
+    # --- commands ----------------------------------------------------------------------------------------------------
+
+    def _commands(self) -> dict[str, Callable[[], Coroutine[Any, Any, Reply]]]:
+        """What a browser may ask for, beside `clear` and `dismiss`; none of it takes arguments."""
+
+        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Callable[[], Coroutine[Any, Any, Reply]]:
+            async def ask() -> Reply:
+                answer = await self._ask(verb)
+                return answer.accepted, answer.message
+
+            return ask
+
+        return {name: asking(verb) for name, verb in _VERBS.items()}
+
+    def _receive(self, _widget: object, content: object, _buffers: object) -> None:
+        """A message from a browser, on a thread of the kernel's choice."""
+        match content:
+            case {"t": "hello"}:
+                self._feed.snapshot()
+            case {"t": "command", "id": str(command), "name": str(name), "args": dict(args)}:
+                self._obey(command, name, args)
+            case {"id": str(command)}:
+                self._feed.answer(command, ok=False, message="This message cannot be understood; reload the page.")
+            case _:
+                self._feed.answer("", ok=False, message="This message cannot be understood; reload the page.")
+
+    def _obey(self, command: str, name: str, args: Mapping[str, object]) -> None:
+        match name, args:
+            case "clear", {**rest} if not rest:
+                self.clear()
+                self._feed.answer(command, ok=True, message="")
+            case "dismiss", {"alert": int(alert), **rest} if not rest:
+                self._feed.dismiss(alert)
+                self._feed.answer(command, ok=True, message="")
+            case _:
+                work = self._commands().get(name)
+                if work is None or args:
+                    message = f"There is no command {name[:40]!r} with these arguments; reload the page."
+                    self._feed.answer(command, ok=False, message=message)
+                    return
+                try:
+                    self._demo.background.spawn(self._carry_out(command, work()), name=name)
+                except SessionClosed as error:
+                    self._refuse(command, error)
+
+    async def _carry_out(self, command: str, work: Coroutine[Any, Any, Reply]) -> None:
+        """A browser's command: what is expected to go wrong is told there; all else also reaches `assert_clean()`."""
+        try:
+            ok, message = await work
+        except DemoError as error:
+            self._refuse(command, error)
+        except Exception as error:
+            self._refuse(command, error)
+            raise
+        else:
+            self._feed.answer(command, ok=ok, message=message)
+
+    def _refuse(self, command: str, error: Exception) -> None:
+        self._feed.alert(error)
+        self._feed.answer(command, ok=False, message=str(error), alert=True)
+
+    def _hand_over(self, name: str, work: Coroutine[Any, Any, T]) -> Pending[T]:
+        """A command from Python: its error is shown in the browser and raised for whoever awaits it."""
+
+        async def carry_out() -> T:
+            try:
+                return await work
+            except Exception as error:
+                self._feed.alert(error)
+                raise
+
+        return self._demo.background.spawn(carry_out(), name=name)
+
+    async def _ask(self, verb: Callable[[Run], Awaitable[Answer]]) -> Answer:
+        if self._run is None:
+            raise NotPossible("no workflow is shown here", remedy="start one: `panel.start_monty()`, or Start Monty")
+        return await verb(self._run)
+
+    # --- showing -----------------------------------------------------------------------------------------------------
+
+    def _publish(self, message: Message) -> None:
+        try:
+            run_detached(self.send, message)
+        except Exception as error:
+            # A browser that misses this asks again; a follower must not end because nobody looks.
+            log.warning("cannot send to the browser: %s", error)
+
+    def _bundle(self) -> dict[str, Any]:
+        page, text = self._feed.static(STATIC_LINES)
+        view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
+        return {"application/vnd.jupyter.widget-view+json": view, "text/html": page, "text/plain": text}
+
+    def _repr_mimebundle_(self, **_kwargs: object) -> tuple[dict[str, Any], dict[str, Any]]:
+        return self._bundle(), {}
+
+    def _ipython_display_(self) -> None:
+        bundle = self._bundle()
+        self._displayed = bundle["text/html"]
+        display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+
+    def _settle(self) -> None:
+        """Brings the static form in the notebook up to date; nbclient takes that from a cell's own thread only."""
+        self._feed.flush()
+        bundle = self._bundle()
+        if self._displayed and self._displayed != bundle["text/html"]:
+            self._displayed = bundle["text/html"]
+            update_display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
+
+    def __repr__(self) -> str:
+        shown = "nothing yet" if self._run is None else f"{self._run.id}: {self.trace.summary.status or 'starting'}"
+        return f"{type(self).__name__}({shown})"
+
+
+_VERBS: Mapping[str, Callable[[Run], Awaitable[Answer]]] = {
+    "stop": lambda run: run.stop(),
+    "pause": lambda run: run.pause(),
+    "resume": lambda run: run.resume(),
+    "cancel": lambda run: run.cancel(),
+}

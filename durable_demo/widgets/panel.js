@@ -1,0 +1,146 @@
+// The panel: title, tabs Chat and Workflow Trace, and the buttons of the tab that is shown.
+import { createAction, createNotice, createRunActions } from "./actions.js";
+import { createAlerts, createDisconnection } from "./alerts.js";
+import { createChatView } from "./chat_view.js";
+import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { feedOf } from "./feed.js";
+import { createTraceView } from "./trace_view.js";
+
+/** Which tab was last chosen: for the next view of the same model, also after a reload of the page. */
+function createMemory(key) {
+  const name = `durable-demo tab ${key}`;
+  let tab = null;
+  try {
+    tab = sessionStorage.getItem(name);
+  } catch {
+    // no storage in this page (sandboxed frame): the tab is kept for the other views only
+  }
+  return {
+    get: () => tab,
+    set(value) {
+      tab = value;
+      try {
+        sessionStorage.setItem(name, value);
+      } catch {
+        // as above
+      }
+    },
+  };
+}
+
+/** WAI-ARIA tabs with automatic activation; all in the browser, so that they work while the kernel is busy. */
+function createTabs(tabs, memory) {
+  const buttons = tabs.map(({ name, label, panel }) => {
+    const id = uniqueId(name);
+    panel.id = `${id}-panel`;
+    panel.setAttribute("role", "tabpanel");
+    panel.setAttribute("aria-labelledby", id);
+    return focusable("button", { type: "button", class: "dd-tab", role: "tab", id, "aria-controls": panel.id, onclick: () => choose(name) }, ...label);
+  });
+  const el = h("div", { class: "dd-tabs", role: "tablist", "aria-label": "Views", onkeydown: onKey }, ...buttons);
+
+  function choose(name, { focus = false } = {}) {
+    tabs.forEach((tab, place) => {
+      const chosen = tab.name === name;
+      setAttribute(buttons[place], "aria-selected", String(chosen));
+      setAttribute(buttons[place], "tabindex", chosen ? 0 : -1);
+      for (const part of [tab.panel, tab.actions]) part.hidden = !chosen;
+      if (chosen && focus) buttons[place].focus();
+    });
+    memory.set(name);
+  }
+
+  function onKey(event) {
+    const here = buttons.indexOf(event.target.closest("[role=tab]"));
+    const last = buttons.length - 1;
+    const steps = { ArrowRight: here === last ? 0 : here + 1, ArrowLeft: here === 0 ? last : here - 1, Home: 0, End: last };
+    if (here < 0 || !(event.key in steps) || event.altKey || event.ctrlKey || event.metaKey) return;
+    event.preventDefault();
+    choose(tabs[steps[event.key]].name, { focus: true });
+  }
+
+  const first = tabs.find((tab) => tab.name === memory.get()) ?? tabs[0];
+  choose(first.name);
+  return { el, choose };
+}
+
+function createStartAction(feed, notice) {
+  return createAction(feed, notice, {
+    command: "start_monty",
+    pending: "Starting...",
+    tone: "primary",
+    look() {
+      if (!feed.ready) return { label: "Start Monty", reason: "Waiting for the kernel" };
+      if (feed.panel.starting) return { label: "Starting...", reason: "A Monty workflow is starting" };
+      if (feed.active && feed.panel.following) return { label: "Monty Running...", reason: `${feed.summary.workflow_id} is running` };
+      return { label: "Start Monty", reason: "" };
+    },
+  });
+}
+
+/** The whole panel over a feed; `host` is the element that Jupyter marks when the kernel is lost. */
+export function createPanel(feed, memory, host) {
+  const notice = createNotice();
+  const alerts = createAlerts(feed);
+  const start = createStartAction(feed, notice);
+  const runActions = createRunActions(feed, notice);
+  const trace = createTraceView(feed);
+  const chat = createChatView(feed, () => tabs.choose("trace", { focus: true }));
+  const dot = h("span", { class: "dd-dot", hidden: true }, h("span", { "aria-hidden": "true" }, "\u25cf"));
+  const dotWords = h("span", { class: "dd-hidden" });
+  dot.append(dotWords);
+
+  const group = (label, actions) => h("div", { class: "dd-actions", role: "group", "aria-label": label }, ...actions.map((action) => action.el));
+  const views = {
+    chat: { name: "chat", label: ["Chat"], panel: h("div", {}, chat.el), actions: group("Chat", [start]) },
+    trace: { name: "trace", label: ["Workflow Trace", dot], panel: h("div", {}, trace.el), actions: group("Workflow", runActions) },
+  };
+  const tabs = createTabs(Object.values(views), memory);
+  const disconnection = createDisconnection(host, (lost) => [start, ...runActions].forEach((action) => action.setDisconnected(lost)));
+
+  const el = h(
+    "section",
+    { class: "durable-demo", "aria-label": "Durable AI Agent" },
+    h("div", { class: "dd-title", role: "heading", "aria-level": 2 }, "Durable AI Agent"),
+    h("div", { class: "dd-bar" }, tabs.el, views.chat.actions, views.trace.actions),
+    disconnection.el,
+    alerts.el,
+    notice.el,
+    h("div", { class: "dd-body" }, views.chat.panel, views.trace.panel),
+  );
+
+  function update() {
+    for (const part of [start, ...runActions, alerts, chat]) part.update();
+    dot.hidden = !feed.active;
+    const paused = feed.summary.status === "PAUSED";
+    dot.classList.toggle("dd-still", paused);
+    setText(dotWords, paused ? " paused" : " running");
+  }
+  const unlisten = feed.listen(update);
+  update();
+  return {
+    el,
+    dispose() {
+      unlisten();
+      disconnection.dispose();
+      trace.dispose();
+    },
+  };
+}
+
+export default function panelWidget() {
+  // Shared by all views of one model; anywidget keeps nothing else between initialize and render.
+  let feed;
+  let memory;
+  return {
+    initialize({ model }) {
+      feed = feedOf(model);
+      memory = createMemory(model.get("key"));
+    },
+    render({ el }) {
+      const view = createPanel(feed, memory, el);
+      el.append(view.el);
+      return () => view.dispose();
+    },
+  };
+}

@@ -1,0 +1,280 @@
+"""The words of the trace: what each event reads like, and how texts, times and durations are written for people."""
+
+from __future__ import annotations
+
+import json
+from datetime import datetime
+from functools import singledispatch
+from typing import Literal
+
+from durable_demo import events as e
+
+Kind = Literal["life", "sleep", "progress", "quote", "control", "retry", "problem", "end", "detail"]
+"""What a line is about, for its looks: never the only carrier of a meaning."""
+
+
+@singledispatch
+def line_text(event: e.Event) -> str | None:
+    """The words of an event in the trace; None if it gives no line. Unknown events are shown as JSON."""
+    return json.dumps({k: v for k, v in event.to_dict().items() if k not in _COMMON}, ensure_ascii=False, default=str)
+
+
+_COMMON = {"timestamp", "workflow_id", "run_id", "offset", "tick"}
+
+
+@line_text.register
+def _(event: e.WorkflowStarted) -> str:
+    return f"Workflow started: {event.workflow_id}"
+
+
+@line_text.register
+def _(event: e.WorkflowContinuedAsNew) -> None:
+    return None  # the same workflow to everybody who watches
+
+
+@line_text.register
+def _(event: e.WorkflowCompleted) -> str:
+    if event.iteration_count is None:
+        return f"Workflow completed: {compact(event.result)}"
+    iterations = plural(event.iteration_count, "iteration")
+    return f"Workflow completed after {iterations} and {plural(event.total_quotes_delivered or 0, 'quote')}"
+
+
+@line_text.register
+def _(event: e.WorkflowFailed) -> str:
+    return f"Workflow failed: {event.error}"
+
+
+@line_text.register
+def _(event: e.WorkflowCanceled) -> str:
+    return "Workflow canceled"
+
+
+@line_text.register
+def _(event: e.WorkflowTerminated) -> str:
+    return "Workflow terminated" + (f": {event.error}" if event.error else "")
+
+
+@line_text.register
+def _(event: e.WorkflowTimedOut) -> str:
+    return f"Workflow timed out: {event.error}"
+
+
+@line_text.register
+def _(event: e.WorkflowTaskFailed) -> str:
+    return f"Workflow code cannot go on ({event.cause}): {event.error}. Temporal tries again until the code is mended."
+
+
+@line_text.register
+def _(event: e.ProgressUpdate) -> str | None:
+    who = f"Iteration {event.iteration_count}" if event.iteration_count is not None else event.status
+    if event.current_quote is not None:
+        return f'{who}: "{event.current_quote}"'
+    if event.tick:
+        return f"{who}: Progress {event.progress:.0f}%"
+    if event.status.endswith("_sleeping"):
+        if event.progress > 0:
+            return f"{who}: Activity sleeping on from {event.progress:.0f}%..."
+        return f"{who}: Activity sleeping for {seconds(event.current_sleep_duration or 0)}..."
+    if event.status.endswith("_delivered"):
+        return None
+    return f"{who}: {event.status.rpartition('_')[2].capitalize()} at {event.progress:.0f}%"
+
+
+@line_text.register
+def _(event: e.WorkflowPaused) -> str:
+    return "Pause requested"
+
+
+@line_text.register
+def _(event: e.WorkflowResumed) -> str:
+    return "Resumed"
+
+
+@line_text.register
+def _(event: e.StopRequested) -> str:
+    return "Stop requested"
+
+
+@line_text.register
+def _(event: e.CancelRequested) -> str:
+    return "Cancel requested"
+
+
+@line_text.register
+def _(event: e.QuotesAdded) -> str:
+    return f"{plural(len(event.quotes), 'quote')} added: " + ", ".join(f'"{quote}"' for quote in event.quotes)
+
+
+@line_text.register
+def _(event: e.ActivityScheduled) -> str:
+    return f"Activity {event.activity_type} scheduled" + (
+        f": {compact(event.input)}" if event.input is not None else ""
+    )
+
+
+@line_text.register
+def _(event: e.ActivityHeartbeat) -> str:
+    return f"Activity {event.activity_type}: {compact(event.details)}"
+
+
+@line_text.register
+def _(event: e.ActivityRetry) -> str:
+    who = f"Activity {event.activity_type}" if event.iteration_count is None else f"Iteration {event.iteration_count}"
+    onward = "" if event.progress is None else f", goes on from {event.progress:.0f}%"
+    return f"{who}: attempt {event.attempt}{onward} (the one before: {event.error})"
+
+
+@line_text.register
+def _(event: e.ActivityCompleted) -> str:
+    return f"Activity {event.activity_type} completed: {compact(event.result)}"
+
+
+@line_text.register
+def _(event: e.ActivityFailed) -> str:
+    return f"Activity {event.activity_type} failed after {plural(event.attempt, 'attempt')}: {event.error}"
+
+
+@line_text.register
+def _(event: e.ActivityTimedOut) -> str:
+    return f"Activity {event.activity_type} timed out after {plural(event.attempt, 'attempt')}: {event.error}"
+
+
+@line_text.register
+def _(event: e.ActivityCanceled) -> str:
+    return f"Activity {event.activity_type} canceled"
+
+
+@line_text.register
+def _(event: e.SignalReceived) -> str:
+    return f"Signal {event.name}" + (f": {compact(event.input)}" if event.input is not None else "")
+
+
+@line_text.register
+def _(event: e.UpdateAccepted) -> str:
+    return f"Update {event.name} accepted" + (f": {compact(event.input)}" if event.input is not None else "")
+
+
+@line_text.register
+def _(event: e.UpdateCompleted) -> str:
+    return f"Update {event.update_id} " + (
+        f"failed: {event.error}" if event.error else f"completed: {compact(event.result)}"
+    )
+
+
+@line_text.register
+def _(event: e.TimerStarted) -> str:
+    return f"Timer {event.timer_id} started: {seconds(event.duration)}"
+
+
+@line_text.register
+def _(event: e.TimerFired) -> str:
+    return f"Timer {event.timer_id} fired"
+
+
+@line_text.register
+def _(event: e.TimerCanceled) -> str:
+    return f"Timer {event.timer_id} canceled"
+
+
+@line_text.register
+def _(event: e.ChildWorkflow) -> str:
+    tail = event.error or ("" if event.result is None else compact(event.result))
+    return f"Child workflow {event.child_workflow_id} {event.state.replace('_', ' ')}" + (f": {tail}" if tail else "")
+
+
+@line_text.register
+def _(event: e.Gap) -> str:
+    return f"Gap: {event.reason}"
+
+
+@line_text.register
+def _(event: e.Reconnecting) -> str:
+    return f"Server not reachable, reconnecting... ({event.error})"
+
+
+@line_text.register
+def _(event: e.Reconnected) -> str:
+    return f"Reconnected: the server was away for {seconds(event.away)}"
+
+
+@line_text.register
+def _(event: e.Error) -> str:
+    return f"Error: {event.error}"
+
+
+def line_kind(event: e.Event) -> Kind:
+    match event:
+        case e.WorkflowStarted():
+            return "life"
+        case e.WorkflowCompleted():
+            return "end"
+        case e.WorkflowEnded() | e.WorkflowTaskFailed() | e.Gap() | e.Error() | e.Reconnecting():
+            return "problem"
+        case e.ActivityFailed() | e.ActivityTimedOut():
+            return "problem"
+        case e.ProgressUpdate(current_quote=str()):
+            return "quote"
+        case e.ProgressUpdate(tick=True) | e.ActivityHeartbeat():
+            return "progress"
+        case e.ProgressUpdate():
+            return "sleep"
+        case e.ActivityRetry():
+            return "retry"
+        case e.WorkflowPaused() | e.WorkflowResumed() | e.StopRequested() | e.CancelRequested() | e.QuotesAdded():
+            return "control"
+        case e.Reconnected():
+            return "life"
+    return "detail"
+
+
+def line_key(event: e.Event) -> str:
+    """Lines with the same key replace one another; empty for a line of its own."""
+    match event:
+        case e.ActivityRetry():
+            return f"retry {event.run_id} {event.activity_id} {event.attempt}"
+        case e.ActivityHeartbeat():
+            return f"heartbeat {event.run_id} {event.activity_id} {event.attempt}"
+        case e.Reconnecting() | e.Reconnected():
+            return "connection"
+    return ""
+
+
+def printable(text: str) -> str:
+    """Text with control characters made visible, so that nothing from a workflow can garble or hide a line."""
+    return "".join(
+        char
+        if char.isprintable() or char == "\n"
+        else f"\\x{ord(char):02x}"
+        if ord(char) < 256
+        else f"\\u{ord(char):04x}"
+        for char in text
+    )
+
+
+def compact(value: e.Json, limit: int = 400) -> str:
+    """A JSON value on one line, cut to a readable length."""
+    text = json.dumps(value, ensure_ascii=False, default=str)
+    return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def plural(count: int, noun: str) -> str:
+    """``1 quote``, ``2 quotes``."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def seconds(value: float) -> str:
+    """``1 second``, ``15 seconds``, ``2.4 seconds``."""
+    rounded = round(value, 1)
+    text = f"{rounded:.0f}" if rounded >= 10 or rounded == int(rounded) else f"{rounded:.1f}"
+    return f"{text} second" if text == "1" else f"{text} seconds"
+
+
+def clock(timestamp: str) -> str:
+    """Local time of day: ``10:30:15``."""
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%H:%M:%S") if timestamp else ""
+
+
+def calendar(timestamp: str) -> str:
+    """Local date and time: ``2025-01-19 10:30:15``."""
+    return datetime.fromisoformat(timestamp).astimezone().strftime("%Y-%m-%d %H:%M:%S") if timestamp else ""

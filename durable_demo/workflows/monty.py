@@ -1,0 +1,452 @@
+"""The Monty Python workflow: an endless loop that sleeps, delivers a quote, and survives whatever you do to it.
+
+One iteration is one Activity: `sleep_then_quote`. The workflow decides how long to sleep and which quote to deliver, so
+both are in the Event History before the sleep begins. The Activity's heartbeats carry the progress and are its
+checkpoint at the same time: after a crash the next attempt goes on from the last heartbeat.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import random
+import time
+from contextlib import suppress
+from dataclasses import dataclass, field, replace
+from datetime import timedelta
+from typing import Any
+
+from temporalio import activity, workflow
+from temporalio.common import RetryPolicy
+from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
+
+from durable_demo.errors import InvalidInput
+from durable_demo.workflows.quotes import QUOTES, check_quotes
+
+HEARTBEAT_INTERVAL_S = 0.5
+"""Heartbeats bring pause, stop and cancel to the Activity, so they come at least this often."""
+HEARTBEAT_TIMEOUT = timedelta(seconds=2)
+"""A dead Worker is noticed this soon."""
+SLEEP_MARGIN = timedelta(seconds=30)
+"""An attempt may take this much longer than its sleep."""
+RETRY = RetryPolicy(
+    initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=2)
+)
+MAX_SLEEP_S = 3600.0
+HISTORY_LIMIT = 2_000
+"""Events of one run after which the workflow continues as new (the server's own limit is 51,200)."""
+
+
+# --- input, state, result --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Step:
+    """One iteration, as the Activity gets it.
+
+    Attributes:
+        iteration: Its number, from 1.
+        sleep: Seconds to sleep.
+        quote: The quote to deliver after it.
+        elapsed: Seconds that were slept before (after a pause or a continue-as-new).
+        progress_interval: Seconds between two reports of progress.
+    """
+
+    iteration: int
+    sleep: float
+    quote: str
+    elapsed: float = 0.0
+    progress_interval: float = 0.5
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """What a heartbeat carries.
+
+    Attributes:
+        progress: Percent of the sleep, 0 to 100.
+        elapsed: Seconds slept.
+    """
+
+    progress: float
+    elapsed: float
+
+
+@dataclass(frozen=True)
+class StepOutcome:
+    """How an iteration's Activity ended.
+
+    Attributes:
+        elapsed: Seconds slept.
+        quote: The quote that was delivered; None if the sleep was interrupted.
+    """
+
+    elapsed: float
+    quote: str | None = None
+
+
+@dataclass
+class MontyPythonState:
+    """Everything that a run hands over to the next one.
+
+    Attributes:
+        started_at: When the first run began, Unix time in seconds.
+        iteration_count: Iterations begun.
+        total_quotes_delivered: Quotes delivered.
+        last_quote: The last one.
+        own_quotes: People's own quotes, in the order in which they came.
+        undelivered: Those of them that were not delivered yet; they come before all others.
+        paused: Whether it is paused.
+        should_exit: Whether a stop was requested.
+        step: The iteration in hand, if its quote was not delivered yet.
+    """
+
+    started_at: float
+    iteration_count: int = 0
+    total_quotes_delivered: int = 0
+    last_quote: str | None = None
+    own_quotes: list[str] = field(default_factory=list)
+    undelivered: list[str] = field(default_factory=list)
+    paused: bool = False
+    should_exit: bool = False
+    step: Step | None = None
+
+
+@dataclass(frozen=True)
+class MontyPythonInput:
+    """Input of `MontyPythonWorkflow`.
+
+    Attributes:
+        min_sleep: Shortest sleep in seconds; 0 < min_sleep <= max_sleep.
+        max_sleep: Longest sleep in seconds; at most 3600.
+        progress_interval: Seconds between two reports of progress; 0.05 to 60.
+        seed: Makes sleeps and quotes repeatable; None for random ones.
+        quotes: People's own quotes, delivered first.
+        iterations: Ends by itself after so many; None for never.
+        history_limit: Events of a run after which it continues as new; 20 to 10,000.
+        state: Handed over by the run before; leave it out.
+    """
+
+    min_sleep: float = 5.0
+    max_sleep: float = 30.0
+    progress_interval: float = 0.5
+    seed: int | None = None
+    quotes: list[str] = field(default_factory=list)
+    iterations: int | None = None
+    history_limit: int = HISTORY_LIMIT
+    state: MontyPythonState | None = None
+
+    def checked(self) -> MontyPythonInput:
+        """This input with its quotes stripped.
+
+        Raises:
+            InvalidInput: Something in it cannot be used; the message names it.
+        """
+        low = _number("min_sleep", self.min_sleep, above=0.0, most=MAX_SLEEP_S)
+        high = _number("max_sleep", self.max_sleep, above=0.0, most=MAX_SLEEP_S)
+        if low > high:
+            raise InvalidInput(
+                f"min_sleep ({low:g} s) is longer than max_sleep ({high:g} s)", remedy="pass min_sleep <= max_sleep"
+            )
+        _number("progress_interval", self.progress_interval, least=0.05, most=60.0)
+        if self.seed is not None:
+            _whole("seed", self.seed, -(2**63), 2**63 - 1)
+        if self.iterations is not None:
+            _whole("iterations", self.iterations, 1, 1_000_000)
+        _whole("history_limit", self.history_limit, 20, 10_000)
+        return replace(self, quotes=check_quotes(self.quotes) if self.quotes != [] else [])
+
+
+@dataclass(frozen=True)
+class MontyPythonResult:
+    """Result of `MontyPythonWorkflow`.
+
+    Attributes:
+        final_status: `stopped` after a stop, `completed` when all `iterations` were done.
+        total_iterations: Iterations begun, over all runs.
+        total_quotes_delivered: Quotes delivered, over all runs.
+        workflow_id: Workflow ID.
+        total_runtime: Seconds from the first run's start to the end.
+    """
+
+    final_status: str
+    total_iterations: int
+    total_quotes_delivered: int
+    workflow_id: str
+    total_runtime: float
+
+
+@dataclass(frozen=True)
+class MontyPythonProgress:
+    """Answer of the Query `get_progress`: what the workflow knows itself; the rest is in the heartbeat.
+
+    Attributes:
+        status: `iteration_2_sleeping`, `iteration_2_paused`, `stopping`, `stopped` or `completed`.
+        iteration_count: Iterations begun.
+        total_quotes_delivered: Quotes delivered.
+        last_quote: The last one.
+        current_sleep_duration: Seconds that the current iteration sleeps; None between two iterations.
+        iteration_elapsed: Seconds of it that were slept before the running Activity began.
+        iteration_started_at: When the running Activity was scheduled, Unix time; None between two.
+        started_at: When the first run began, Unix time.
+        own_quotes: People's own quotes.
+        paused: Whether it is paused.
+        should_exit: Whether a stop was requested.
+    """
+
+    status: str
+    iteration_count: int
+    total_quotes_delivered: int
+    last_quote: str | None
+    current_sleep_duration: float | None
+    iteration_elapsed: float
+    iteration_started_at: float | None
+    started_at: float
+    own_quotes: list[str]
+    paused: bool
+    should_exit: bool
+
+
+# --- workflow --------------------------------------------------------------------------------------------------------
+
+
+@workflow.defn
+class MontyPythonWorkflow:
+    """Sleeps, delivers a quote, and begins again, until it is told to stop.
+
+    Guarantees: each iteration is counted once and each quote is delivered once, over Worker crashes, retries and
+    continue-as-new. Pause, resume, stop and cancel act within one heartbeat; sent early, late or twice they do no harm.
+    """
+
+    @workflow.init
+    def __init__(self, monty: MontyPythonInput) -> None:
+        self._input = monty
+        self._state = monty.state or MontyPythonState(
+            started_at=workflow.info().workflow_start_time.timestamp(), own_quotes=list(monty.quotes), undelivered=list(monty.quotes)
+        )
+        self._step_started_at: float | None = None
+        self._final_status: str | None = None
+
+    @workflow.run
+    async def run(self, monty: MontyPythonInput) -> MontyPythonResult:
+        """Runs until it is stopped, or until its `iterations` are done."""
+        try:
+            monty.checked()
+        except InvalidInput as error:
+            raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from error
+
+        while not self._done():
+            await workflow.wait_condition(
+                lambda: not self._state.paused or self._state.should_exit or self._must_hand_over()
+            )
+            if self._state.should_exit:
+                break
+            if self._should_hand_over():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                # The input is built only now, with everything that the handlers have left in the state.
+                workflow.continue_as_new(replace(self._input, quotes=[], state=self._state))
+            if self._state.step is None:
+                self._state.step = self._next_step()
+            outcome = await self._sleep_then_quote(self._state.step)
+            self._take(self._state.step, outcome)
+
+        self._final_status = "stopped" if self._state.should_exit else "completed"
+        await workflow.wait_condition(workflow.all_handlers_finished)
+        return MontyPythonResult(
+            final_status=self._final_status,
+            total_iterations=self._state.iteration_count,
+            total_quotes_delivered=self._state.total_quotes_delivered,
+            workflow_id=workflow.info().workflow_id,
+            total_runtime=round(workflow.now().timestamp() - self._state.started_at, 3),
+        )
+
+    async def _sleep_then_quote(self, step: Step) -> StepOutcome:
+        """Runs the Activity of one iteration; an interruption by pause, stop or hand-over ends it early."""
+        self._step_started_at = workflow.now().timestamp()
+        work = workflow.start_activity(
+            sleep_then_quote,
+            step,
+            start_to_close_timeout=timedelta(seconds=step.sleep - step.elapsed) + SLEEP_MARGIN,
+            heartbeat_timeout=HEARTBEAT_TIMEOUT,
+            retry_policy=RETRY,
+            cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+        )
+        try:
+            await workflow.wait_condition(
+                lambda: work.done() or self._state.paused or self._state.should_exit or self._must_hand_over()
+            )
+        except asyncio.CancelledError:
+            work.cancel()
+            with suppress(ActivityError, asyncio.CancelledError):
+                await work
+            raise
+        if not work.done():
+            work.cancel()
+        try:
+            return await work
+        except ActivityError as error:
+            if not (self._state.paused or self._state.should_exit or self._must_hand_over()):
+                raise
+            return StepOutcome(elapsed=_last_checkpoint(error, step.elapsed))
+        finally:
+            self._step_started_at = None
+
+    def _take(self, step: Step, outcome: StepOutcome) -> None:
+        if outcome.quote is None:
+            self._state.step = replace(step, elapsed=outcome.elapsed)
+            return
+        self._state.step = None
+        self._state.total_quotes_delivered += 1
+        self._state.last_quote = outcome.quote
+        if outcome.quote in self._state.undelivered:
+            self._state.undelivered.remove(outcome.quote)
+
+    def _next_step(self) -> Step:
+        state = self._state
+        state.iteration_count += 1
+        # One generator per iteration, so that a seeded run is the same however it is cut into runs.
+        seed = self._input.seed
+        dice = workflow.random() if seed is None else random.Random(f"{seed}/{state.iteration_count}")
+        sleep = round(dice.uniform(self._input.min_sleep, self._input.max_sleep), 3)
+        pool = state.undelivered or [quote for quote in (*QUOTES, *state.own_quotes) if quote != state.last_quote]
+        return Step(state.iteration_count, sleep, dice.choice(pool), progress_interval=self._input.progress_interval)
+
+    def _done(self) -> bool:
+        limit = self._input.iterations
+        return limit is not None and self._state.step is None and self._state.iteration_count >= limit
+
+    def _should_hand_over(self) -> bool:
+        """Whether it is time to continue as new, at the end of an iteration."""
+        info = workflow.info()
+        return info.is_continue_as_new_suggested() or info.get_current_history_length() >= self._input.history_limit
+
+    def _must_hand_over(self) -> bool:
+        """Whether not even the end of the sleep or of the pause can be awaited (very many signals came)."""
+        return workflow.info().get_current_history_length() >= 2 * self._input.history_limit
+
+    # --- handlers ----------------------------------------------------------------------------------------------------
+
+    @workflow.signal
+    def stop_workflow(self) -> None:
+        """Stops gracefully: the running sleep ends at once, without its quote."""
+        self._state.should_exit = True
+
+    @workflow.signal
+    def pause(self) -> None:
+        """Freezes the sleep and its progress."""
+        self._state.paused = True
+
+    @workflow.signal
+    def resume(self) -> None:
+        """Goes on from where it was frozen."""
+        self._state.paused = False
+
+    @workflow.update
+    def add_quotes(self, quotes: list[str]) -> int:
+        """Takes people's own quotes; they are delivered next.
+
+        Returns:
+            How many own quotes the workflow has now.
+        """
+        checked = check_quotes(quotes, self._state.own_quotes)
+        self._state.own_quotes += checked
+        self._state.undelivered += checked
+        return len(self._state.own_quotes)
+
+    @add_quotes.validator
+    def _check_add_quotes(self, quotes: list[str]) -> None:
+        if self._state.should_exit or self._final_status is not None:
+            raise InvalidInput("the workflow is stopping and takes no more quotes")
+        check_quotes(quotes, self._state.own_quotes)
+
+    @workflow.query
+    def get_progress(self) -> MontyPythonProgress:
+        """What the workflow knows of itself; also after the end."""
+        state, step = self._state, self._state.step
+        if self._final_status is not None:
+            status = self._final_status
+        elif state.should_exit:
+            status = "stopping"
+        else:
+            status = f"iteration_{state.iteration_count}_{'paused' if state.paused else 'sleeping'}"
+        return MontyPythonProgress(
+            status=status,
+            iteration_count=state.iteration_count,
+            total_quotes_delivered=state.total_quotes_delivered,
+            last_quote=state.last_quote,
+            current_sleep_duration=step.sleep if step else None,
+            iteration_elapsed=step.elapsed if step else 0.0,
+            iteration_started_at=self._step_started_at,
+            started_at=state.started_at,
+            own_quotes=list(state.own_quotes),
+            paused=state.paused,
+            should_exit=state.should_exit,
+        )
+
+
+# --- its Activity, inline beside it ----------------------------------------------------------------------------------
+
+
+@activity.defn
+async def sleep_then_quote(step: Step) -> StepOutcome:
+    """Sleeps, reporting its progress, then delivers the quote.
+
+    A further attempt goes on from the last heartbeat of the one before. When the workflow asks to end it early, it
+    returns how far it came; when its Worker shuts down, it fails and the next attempt goes on elsewhere.
+    """
+    elapsed = max([step.elapsed, *(_elapsed(detail) for detail in activity.info().heartbeat_details)])
+    began = time.monotonic() - elapsed
+    report = Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=elapsed)
+    try:
+        while elapsed < step.sleep:
+            if elapsed - report.elapsed >= step.progress_interval * 0.99:
+                report = Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=round(elapsed, 3))
+            activity.heartbeat(report)
+            await asyncio.sleep(min(HEARTBEAT_INTERVAL_S, step.progress_interval, step.sleep - elapsed))
+            elapsed = min(time.monotonic() - began, step.sleep)
+    except asyncio.CancelledError:
+        elapsed = round(min(time.monotonic() - began, step.sleep), 3)
+        details = activity.cancellation_details()
+        if details is not None and details.cancel_requested:
+            return StepOutcome(elapsed=elapsed)
+        activity.heartbeat(Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=elapsed))
+        raise
+    return StepOutcome(elapsed=step.sleep, quote=step.quote)
+
+
+# --- small things ----------------------------------------------------------------------------------------------------
+
+
+def _percent(elapsed: float, sleep: float) -> float:
+    return round(min(100.0, 100.0 * elapsed / sleep), 1)
+
+
+def _elapsed(detail: Any) -> float:
+    """Seconds slept, from the decoded detail of a heartbeat."""
+    return float(detail.get("elapsed", 0.0)) if isinstance(detail, dict) else 0.0
+
+
+def _last_checkpoint(error: ActivityError, before: float) -> float:
+    """How far an interrupted Activity came that could not say so itself, because its Worker was dead."""
+    cause = error.cause
+    if isinstance(cause, ActivityTimeoutError):
+        return max([before, *(_elapsed(detail) for detail in cause.last_heartbeat_details)])
+    return before
+
+
+def _number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{name} must be a number of seconds, not {type(value).__name__}")
+    # A huge int does not fit a float: compare first.
+    if not (value >= least and value > above and value <= most):
+        bound = f"more than {above:g}" if above > -math.inf else f"at least {least:g}"
+        raise InvalidInput(f"{name} must be {bound} and at most {most:g} seconds, not {str(value)[:40]}")
+    return float(value)
+
+
+def _whole(name: str, value: object, least: int, most: int) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(f"{name} must be a whole number, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise InvalidInput(f"{name} must be {least} to {most}, not {str(value)[:40]}")

@@ -1,0 +1,175 @@
+"""A page in Chromium with our widgets on it: the real Feed at one end, the assembled module at the other.
+
+The fake model stands for anywidget's: what the Python end publishes is delivered to the page, and what the page sends
+is kept.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import Page
+
+from durable_demo import events as e
+from durable_demo.widgets import Panel, TraceView
+from durable_demo.widgets.feed import Feed, Message
+
+ORIGIN = "http://panel.test"
+THEMES = Path(sys.prefix, "share/jupyter/lab/themes/@jupyterlab")
+WORKFLOW_ID = "monty-python-1a2b3c4d"
+MODULES: dict[str, type[Panel] | type[TraceView]] = {"panel": Panel, "trace": TraceView}
+
+HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><style>{theme}</style>
+<style>body {{ margin: 12px; background: var(--jp-layout-color0); }}</style></head>
+<body data-jp-theme-light="{light}"></body></html>"""
+
+START = """async ({esm, css, views, key}) => {
+  const style = document.createElement("style");
+  style.textContent = css;
+  document.head.append(style);
+  const listeners = new Set();
+  window.kernel = {
+    sent: [],
+    deliver: (messages) => { for (const message of messages) for (const listener of listeners) listener(structuredClone(message)); },
+  };
+  const model = {
+    get: (name) => ({key})[name],
+    on: (name, listener) => { if (name === "msg:custom") listeners.add(listener); },
+    off: () => {},
+    send: (message) => window.kernel.sent.push(structuredClone(message)),
+  };
+  const url = URL.createObjectURL(new Blob([esm], {type: "text/javascript"}));
+  const widget = (await import(url)).default();
+  await widget.initialize({model});
+  window.views = [];
+  for (let count = 0; count < views; count += 1) {
+    const el = document.createElement("div");
+    document.body.append(el);
+    window.views.push({el, dispose: await widget.render({model, el})});
+  }
+}"""
+
+
+class StillLoop:
+    """Stands for the background loop where a test flushes by hand."""
+
+    def spawn(self, work: Coroutine[Any, Any, object], *, name: str) -> None:
+        work.close()
+
+
+class WidgetPage:
+    """One page with one model and its views.
+
+    Attributes:
+        feed: The Python end.
+        published: Messages that were not delivered yet.
+    """
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+        self.published: list[Message] = []
+        self.feed = Feed(self.published.append, StillLoop())  # type: ignore[arg-type]
+        self._clock = 0
+
+    async def open(
+        self, widget: str = "panel", *, theme: str = "light", views: int = 1, width: int = 900, height: int = 900
+    ) -> None:
+        """Loads the page; the views then wait for the kernel."""
+        css = (THEMES / f"theme-{theme}-extension/index.css").read_text(encoding="utf-8")
+        html = HTML.format(theme=css.replace("</", ""), light=str(theme == "light").lower())
+
+        async def answer(route: Any) -> None:
+            await route.fulfill(content_type="text/html; charset=utf-8", body=html)
+
+        await self.page.route(f"{ORIGIN}/**", answer)
+        await self.page.set_viewport_size({"width": width, "height": height})
+        await self.page.goto(f"{ORIGIN}/")
+        module = MODULES[widget]
+        await self.page.evaluate(START, {"esm": module._esm, "css": module._css, "views": views, "key": "k1"})
+
+    async def answer_hello(self) -> None:
+        """Delivers a snapshot, as the kernel does after `hello`."""
+        self.feed.snapshot()
+        await self.deliver()
+
+    async def deliver(self) -> None:
+        """Delivers what was published, and waits until the page has drawn it."""
+        messages = list(self.published)
+        self.published.clear()
+        await self.page.evaluate("(messages) => window.kernel.deliver(messages)", messages)
+        await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+
+    async def show(self, *events: e.Event) -> None:
+        """Folds events in and delivers the delta."""
+        self.feed.apply(self.feed.trace, *events)
+        self.feed.flush()
+        await self.deliver()
+
+    async def sent(self) -> list[Message]:
+        """What the page has sent so far."""
+        found: list[Message] = await self.page.evaluate("() => window.kernel.sent")
+        return found
+
+    async def commands(self) -> list[str]:
+        """Names of the commands that the page has sent so far."""
+        return [message["name"] for message in await self.sent() if message["t"] == "command"]
+
+    # --- events ------------------------------------------------------------------------------------------------------
+
+    def common(self, *, tick: bool = False) -> dict[str, Any]:
+        """The fields that every event has, of the next event."""
+        if not tick:
+            self._clock += 1
+        seconds = self._clock
+        return {
+            "timestamp": f"2025-01-19T10:{30 + seconds // 60 % 30:02}:{seconds % 60:02}.000Z",
+            "workflow_id": WORKFLOW_ID,
+            "run_id": "run",
+            "offset": f"{self._clock:08}",
+            "tick": tick,
+        }
+
+    def started(self) -> e.Event:
+        return e.WorkflowStarted(workflow_type="MontyPythonWorkflow", input={}, **self.common())
+
+    def sleeping(self, iteration: int, duration: float = 15.0) -> e.Event:
+        return e.ProgressUpdate(
+            progress=0,
+            status=f"iteration_{iteration}_sleeping",
+            iteration_count=iteration,
+            total_quotes_delivered=iteration - 1,
+            current_sleep_duration=duration,
+            **self.common(),
+        )
+
+    def tick(self, iteration: int, progress: float, attempt: int = 1) -> e.Event:
+        return e.ProgressUpdate(
+            progress=progress,
+            status=f"iteration_{iteration}_sleeping",
+            iteration_count=iteration,
+            total_quotes_delivered=iteration - 1,
+            attempt=attempt,
+            **self.common(tick=True),
+        )
+
+    def quote(self, iteration: int, words: str = "It's just a flesh wound.") -> e.Event:
+        return e.ProgressUpdate(
+            progress=100,
+            status=f"iteration_{iteration}_delivered",
+            current_quote=words,
+            iteration_count=iteration,
+            total_quotes_delivered=iteration,
+            **self.common(),
+        )
+
+    def completed(self, iterations: int) -> e.Event:
+        return e.WorkflowCompleted(
+            result={}, iteration_count=iterations, total_quotes_delivered=iterations, **self.common()
+        )
+
+    def quotes(self, count: int) -> list[e.Event]:
+        """So many lines."""
+        return [self.quote(number, f"Quote number {number}") for number in range(1, count + 1)]
