@@ -9,6 +9,7 @@ import asyncio
 import json
 import sys
 from datetime import timedelta
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -26,7 +27,7 @@ from durable_demo.wording import printable
 
 if TYPE_CHECKING:
     from durable_demo.doctor import Check
-    from durable_demo.execute import Outcome
+    from durable_demo.execute import Outcome, Parameter
     from durable_demo.stack import StackInfo
 
 
@@ -48,8 +49,10 @@ class PairedParameters(TyperCommand):
         for arg in rest:
             joined.append(arg)
             if arg in {"-p", "--parameter"}:
-                name = next(rest, "")
-                joined.append(name if "=" in name else f"{name}={next(rest, '')}")
+                pair = list(islice(rest, 1))
+                if pair and "=" not in pair[0]:
+                    pair += islice(rest, 1)
+                joined.append("=".join(pair))
         return super().parse_args(ctx, joined)
 
 
@@ -156,20 +159,22 @@ def run(
             "-p", "--parameter", metavar="NAME VALUE", help="Value for the `parameters` cell; may be repeated."
         ),
     ] = None,
-    cell_timeout: Annotated[float, typer.Option(help="Seconds that one cell may take.")] = 300.0,
+    cell_timeout: Annotated[int, typer.Option(min=1, help="Seconds that one cell may take.")] = 300,
 ) -> None:
     """Run notebooks without a browser; keep executed copies and HTML pages that need no network."""
     from durable_demo.execute import execute_notebooks, parse_parameter
 
-    pairs = [text.partition("=")[::2] for text in parameter or []]
-    for name, _ in pairs:
-        if not name.isidentifier():
-            raise InvalidInput(f"-p takes a NAME and a VALUE, not {name!r}", remedy="for example: -p max_sleep 0.5")
+    parameters: dict[str, Parameter] = {}
+    for text in parameter or []:
+        name, sign, value = text.partition("=")
+        if not (sign and name.isidentifier()):
+            raise InvalidInput(f"-p takes a NAME and a VALUE, not {text!r}", remedy="for example: -p max_sleep 0.5")
+        parameters[name] = parse_parameter(value)
     outcomes: list[Outcome] = []
     for outcome in execute_notebooks(
         notebooks,
         out,
-        parameters={name: parse_parameter(value) for name, value in pairs},
+        parameters=parameters,
         cell_timeout=timedelta(seconds=cell_timeout),
         progress_bar=sys.stderr.isatty(),
         on_start=lambda notebook: console.print(Text(f"Running {notebook} ..."), soft_wrap=True),

@@ -493,6 +493,8 @@ class HistoryRecord(Event):
 class Gap(Event):
     """Facts that cannot be had any more: the server's retention has removed the run, or the workflow was deleted.
 
+    Always a tick, since it has no place of its own in the history; never skipped.
+
     Attributes:
         reason: What is missing and why.
     """

@@ -115,7 +115,7 @@ class _Follower:
                 await self._bounded(self._page(self._place.run_id, b"", wait=False))
             except WorkflowNotFound:
                 yield self._gap(
-                    "the run of the given offset is gone (retention): continuing with the oldest run there is"
+                    "the run of the given offset is gone: this goes on with the oldest there is", self._place.run_id
                 )
                 self._place, self._resuming = None, False
             else:
@@ -147,13 +147,9 @@ class _Follower:
         await reader.read(page.entries[0])
         return reader.first_run_id, reader.previous_run_id
 
-    def _gap(self, reason: str, run_id: str = "") -> e.Gap:
-        now = Timestamp()
-        now.GetCurrentTime()
-        place = self._place or Offset(0, 0, run_id)
-        self._last_offset = str(place)
-        common = RunReader(self._workflow_id, place.run_id, self._client.data_converter).common(0, now)
-        return e.Gap(**(common | {"offset": self._last_offset}), reason=reason)
+    def _gap(self, reason: str, run_id: str) -> e.Gap:
+        reader = RunReader(self._workflow_id, run_id, self._client.data_converter)
+        return e.Gap(**self._now(reader), tick=True, reason=reason)
 
     def _reader(self, run_id: str) -> RunReader:
         """A reader for a run, which stands behind the place that was reached."""
@@ -183,7 +179,10 @@ class _Follower:
                 raise
             except Exception as error:
                 if not is_transient(error):
-                    raise self._translated(error) from error
+                    ours = self._translated(error)
+                    if isinstance(ours, WorkflowNotFound):
+                        yield self._gap("the workflow was deleted while it was followed", reader.run_id)
+                    raise ours from error
                 for tick in self._lost(reader, error):
                     yield tick
                 token = b""

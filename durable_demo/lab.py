@@ -21,12 +21,8 @@ from durable_demo.terminal import interrupts, show_error
 FIRST_NOTEBOOK = Path(__file__).resolve().parent.parent / "notebooks" / "00_start_here.ipynb"
 """Beside the package in a checkout; the wheel has no notebooks."""
 
-OFFLINE = (
-    "--LabApp.news_url=None",
-    "--LabApp.check_for_updates_class=jupyterlab.NeverCheckForUpdate",
-    "--LabApp.extension_manager=readonly",
-)
-"""What keeps JupyterLab from asking the network for news, for a newer version of itself and for extensions."""
+JUPYTER_CONFIG = Path(__file__).resolve().parent / "jupyter_config"
+"""Turns JupyterLab's announcements off: they ask, in a notification, whether to fetch news and look for updates."""
 
 STOP_DEADLINE_S = 10.0
 """JupyterLab ends its kernels within this time, or is killed."""
@@ -39,7 +35,8 @@ def lab_command(*, browser: bool, extra: Sequence[str] = ()) -> list[str]:
         browser: Whether it opens a browser.
         extra: More arguments for it. One that is set here already is refused by JupyterLab itself.
     """
-    command = [sys.executable, "-P", "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1", *OFFLINE]
+    command = [sys.executable, "-P", "-m", "jupyterlab", "--ServerApp.ip=127.0.0.1"]
+    command.append("--LabApp.extension_manager=readonly")  # the other one lists what PyPI has
     if FIRST_NOTEBOOK.exists():
         command += [
             f"--ServerApp.root_dir={FIRST_NOTEBOOK.parent}",
@@ -71,9 +68,12 @@ async def serve(console: Console, *, browser: bool, extra: Sequence[str] = ()) -
             Text(f"The notebooks are in a checkout, not in the wheel: JupyterLab opens {Path.cwd()}"), soft_wrap=True
         )
     command = guarded(lab_command(browser=browser, extra=extra))
-    # A session of its own: Ctrl-C comes to this process alone, which ends both in order.
+    search = os.pathsep.join(filter(None, [str(JUPYTER_CONFIG), os.environ.get("JUPYTER_CONFIG_PATH")]))
     lab = await asyncio.create_subprocess_exec(
-        *command, stdin=asyncio.subprocess.PIPE, env=environment(), start_new_session=True
+        *command,
+        stdin=asyncio.subprocess.PIPE,
+        env=environment(JUPYTER_CONFIG_PATH=search),
+        start_new_session=True,  # Ctrl-C comes to this process alone, which ends both in order
     )
     stack = Stack()
     holding = asyncio.create_task(_hold(stack, console))

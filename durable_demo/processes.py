@@ -19,6 +19,7 @@ import sysconfig
 import threading
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 _PR_SET_PDEATHSIG = 1
 _KILL_AFTER_SECONDS = 5
@@ -41,6 +42,13 @@ def environment(**changes: str) -> dict[str, str]:
     if root not in (sysconfig.get_path("purelib"), sysconfig.get_path("platlib")):
         search = os.pathsep.join(filter(None, [root, search]))
     return {**os.environ, **({"PYTHONPATH": search} if search else {}), **changes}
+
+
+def leave(status: int) -> NoReturn:
+    """End this process at once: the SDK core's threads sometimes crash a Python that is being torn down."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(status)
 
 
 def _become(parent_pid: int, command: list[str]) -> None:

@@ -19,7 +19,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from filelock import BaseFileLock, Timeout
+from filelock import BaseFileLock
 
 from durable_demo import errors, settings
 from durable_demo.connection import Connection, configured, connect
@@ -185,21 +185,15 @@ class Stack:
     @asynccontextmanager
     async def _starting(self) -> AsyncIterator[None]:
         """Hold the start lock: of several sessions that start at the same moment only one does it."""
-        lock = self._state.lock("start")
         deadline = time.monotonic() + settings.LOCK_DEADLINE.total_seconds()
-        while True:
-            try:
-                with self._state.usable():
-                    lock.acquire(timeout=0)
-                break
-            except Timeout:
-                if time.monotonic() > deadline:
-                    raise StackError(
-                        f"Another process has been starting the stack in {self._state.path} for more than "
-                        f"{settings.LOCK_DEADLINE.total_seconds():g} s.",
-                        remedy="`durable-demo down`, then start again",
-                    ) from None
-                await asyncio.sleep(_POLL_SECONDS)
+        while not (lock := self._state.try_lock("start")):
+            if time.monotonic() > deadline:
+                raise StackError(
+                    f"Another process has been starting the stack in {self._state.path} for more than "
+                    f"{settings.LOCK_DEADLINE.total_seconds():g} s.",
+                    remedy="`durable-demo down`, then start again",
+                )
+            await asyncio.sleep(_POLL_SECONDS)
         try:
             yield
         finally:

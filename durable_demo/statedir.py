@@ -197,13 +197,19 @@ class StateDir:
 
     # --- locks ---
 
-    def lock(self, name: Literal["start", "supervisor"]) -> BaseFileLock:
-        """One of the two locks, not acquired yet."""
-        return FileLock(self.path / f"{name}.lock", mode=0o600, thread_local=False)
+    def try_lock(self, name: Literal["start", "supervisor"]) -> BaseFileLock | None:
+        """Take one of the two locks; None if somebody else holds it."""
+        with self.usable():
+            return _try_lock(self.path / f"{name}.lock")
 
     def is_supervised(self) -> bool:
         """Whether a supervisor lives."""
-        return self.path.is_dir() and _is_held(self.path / "supervisor.lock")
+        if not (self.path / "supervisor.lock").exists():
+            return False
+        lock = self.try_lock("supervisor")
+        if lock:
+            lock.release()
+        return lock is None
 
     def take_lease(self) -> BaseFileLock:
         """Take a lease: as long as it is held, the stack stays up. `give_back()` releases it, and so does death."""
@@ -272,28 +278,23 @@ class StateDir:
         return self.path / f"{name}.log"
 
 
-def _is_held(path: Path) -> bool:
-    """Whether somebody holds the lock file."""
-    if not path.exists():
-        return False
-    probe = FileLock(path, mode=0o600, thread_local=False)
+def _try_lock(path: Path) -> BaseFileLock | None:
+    """The lock, held now; None if somebody else holds it."""
+    lock = FileLock(path, mode=0o600, thread_local=False)
     try:
-        probe.acquire(timeout=0)
+        lock.acquire(timeout=0)
     except Timeout:
-        return True
-    probe.release()
-    return False
+        return None
+    return lock
 
 
 def _remove_if_free(path: Path) -> bool:
     """Remove a lock file that nobody holds, while nobody else can take it; False if somebody holds it."""
-    probe = FileLock(path, mode=0o600, thread_local=False)
-    try:
-        probe.acquire(timeout=0)
-    except Timeout:
+    lock = _try_lock(path)
+    if not lock:
         return False
     removed = _remove(path)
-    probe.release()
+    lock.release()
     if not removed:  # Windows removes no open file
         _remove(path)
     return True

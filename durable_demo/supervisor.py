@@ -26,11 +26,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from filelock import Timeout
-
 from durable_demo import server, settings
 from durable_demo.errors import DemoError, PortTaken, StackError, StateDirError, WorkerFailed
-from durable_demo.processes import environment, guarded, python_command
+from durable_demo.processes import environment, guarded, leave, python_command
 from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
 
 if TYPE_CHECKING:
@@ -388,24 +386,25 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     state = StateDir(options.home)
-    try:
-        with state.lock("supervisor").acquire(timeout=settings.LEASE_POLL_INTERVAL.total_seconds()):
-            supervisor = Supervisor(
-                state,
-                (options.remote[0], options.remote[1]) if options.remote else None,
-                with_worker=not options.no_worker,
-            )
-            asyncio.run(supervise(supervisor))
-    except Timeout:
+    lock = state.try_lock("supervisor")
+    if not lock:
         report(ALREADY_SUPERVISED)
+        return 0
+    remote = (options.remote[0], options.remote[1]) if options.remote else None
+    failure: DemoError | None = None
+    try:
+        asyncio.run(supervise(Supervisor(state, remote, with_worker=not options.no_worker)))
     except asyncio.CancelledError:
         logger.info("stopped by SIGTERM")
     except DemoError as error:
         logger.error("%s", error)
-        report(error)
-        return 1
-    return 0
+        failure = error
+    finally:
+        lock.release()
+    if failure:
+        report(failure)  # last of all: whoever reads it may start the next supervisor at once
+    return 1 if failure else 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    leave(main())

@@ -11,6 +11,7 @@ import logging
 import os
 import signal
 import sys
+from typing import NoReturn
 
 import tenacity
 from temporalio.worker import Worker
@@ -18,6 +19,7 @@ from temporalio.worker import Worker
 from durable_demo import settings
 from durable_demo.connection import Connection, configured, connect, worker_identity
 from durable_demo.errors import DemoError, InvalidInput, NamespaceNotFound, ServerUnreachable
+from durable_demo.processes import leave
 from durable_demo.workflows import ACTIVITIES, WORKFLOWS
 
 logger = logging.getLogger(__name__)
@@ -66,8 +68,8 @@ async def _run_until_signalled() -> None:
     await run_worker(connection, settings.task_queue())
 
 
-def main() -> int:
-    """Run a Worker until SIGTERM or Ctrl-C; returns the exit status."""
+def main() -> NoReturn:
+    """Run a Worker until SIGTERM or Ctrl-C; ends the process."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         asyncio.run(_run_until_signalled())
@@ -75,9 +77,9 @@ def main() -> int:
         logger.info("Worker stopped")
     except DemoError as error:
         print(error, file=sys.stderr)  # noqa: T201
-        return 1
-    return 0
+        leave(1)
+    leave(0)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

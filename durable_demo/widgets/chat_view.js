@@ -15,7 +15,7 @@ export function createChatView(feed, openTrace) {
     h(
       "ol",
       { class: "dd-steps" },
-      step("Start Monty", " at the top right"),
+      step("Start Monty", " in the bar above sets it going"),
       step("Workflow Trace", " shows each step as it happens"),
       step("Stop Workflow", " ends it gracefully, with its totals"),
     ),

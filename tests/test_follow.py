@@ -1,0 +1,263 @@
+"""Following any workflow on the real server: each fact once, in order, over whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from uuid import uuid4
+
+import pytest
+import pytest_asyncio
+from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
+from temporalio.client import WorkflowHandle
+from temporalio.worker import Worker
+
+from durable_demo import Session
+from durable_demo import events as e
+from durable_demo.errors import InvalidInput, WorkflowNotFound
+from durable_demo.run import Run
+from durable_demo.trace import Trace
+from tests import scenarios
+from tests.conftest import eventually
+from tests.test_monty import LONG, QUICK, everything, facts, quotes, until
+
+WITHIN = 60.0
+
+
+@pytest_asyncio.fixture
+async def queue(demo: Session) -> AsyncIterator[str]:
+    """A Task Queue of its own with a Worker for workflows that the kit does not know, sandbox on."""
+    name = f"scenarios-{uuid4().hex[:8]}"
+    stop = asyncio.Event()
+
+    async def work() -> None:
+        async with Worker(
+            demo.client.temporal, task_queue=name, workflows=scenarios.WORKFLOWS, activities=scenarios.ACTIVITIES
+        ):
+            while not stop.is_set():  # noqa: ASYNC110  # the event belongs to another loop
+                await asyncio.sleep(0.05)
+
+    working = demo.background.spawn(work(), name="worker of the test")
+    yield name
+    stop.set()
+    await working
+
+
+async def start(demo: Session, queue: str, workflow: str, *args: object) -> Run:
+    workflow_id = f"scenario-{uuid4().hex[:8]}"
+    await demo.background.run(
+        demo.client.temporal.start_workflow(workflow, args=args, id=workflow_id, task_queue=queue)
+    )
+    return demo.attach(workflow_id)
+
+
+def handle(demo: Session, run: Run) -> WorkflowHandle:
+    return demo.client.temporal.get_workflow_handle(run.id)
+
+
+async def test_any_workflow_gives_its_facts_in_temporals_terms(demo: Session, queue: str):
+    run = await start(demo, queue, "Everything", "you <i>")
+    assert await demo.background.run(handle(demo, run).execute_update("greet", "you")) == "hello you"
+    await demo.background.run(handle(demo, run).signal("go"))
+    events = await everything(run)
+    told = [event.event for event in facts(events)]
+    assert told[0] == "workflow_started"
+    assert told[-1] == "workflow_completed"
+    for expected in (
+        "update_accepted",
+        "update_completed",
+        "signal_received",
+        "activity_scheduled",
+        "activity_retry",
+        "activity_completed",
+        "timer_started",
+        "timer_fired",
+        "child_workflow",
+    ):
+        assert expected in told, f"{expected} is missing in {told}"
+    retry = next(event for event in facts(events) if isinstance(event, e.ActivityRetry))
+    assert (retry.activity_type, retry.attempt, retry.error) == ("flaky", 2, "Hiccup: not yet")
+    ticks = [event for event in events if isinstance(event, e.ProgressUpdate)]
+    assert [tick.status for tick in ticks] == sorted(tick.status for tick in ticks)
+    assert ticks[0].status.startswith("copying")
+    children = [event.state for event in facts(events) if isinstance(event, e.ChildWorkflow)]
+    assert children == ["initiated", "started", "completed"]
+    assert events[-1].result == {"answer": 42, "nan": "nan"}
+    for event in events:
+        json.loads(event.to_json())
+    trace = Trace()
+    trace.apply(*events)
+    assert "at last &lt;b&gt;" in trace.to_html()
+    assert trace.summary.status == "COMPLETED"
+
+
+async def test_a_failure_is_told_with_its_cause(demo: Session, queue: str):
+    run = await start(demo, queue, "Fails")
+    last = (await everything(run))[-1]
+    assert isinstance(last, e.WorkflowFailed)
+    assert last.error == "Broken: boom; caused by ValueError: the reason"
+
+
+async def test_an_offset_resumes_behind_any_fact_and_any_tick(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=6, history_limit=20)
+    events = await everything(run)
+    all_facts = [event.offset for event in facts(events)]
+    for event in events[:: max(1, len(events) // 12)]:
+        later = [again.offset async for again in run.events(after=event.offset)]
+        assert later == [offset for offset in all_facts if offset > event.offset]
+
+
+@pytest.mark.parametrize("bad", ["", "x", "1-2", "1-2-not-a-uuid", 7, "9" * 500, "a-b-11111111-2222-4333-8444-555555555555"])
+async def test_a_wrong_offset_is_told(demo: Session, bad: object):
+    run = demo.attach("monty-python-00000000")
+    with pytest.raises(InvalidInput, match="not an offset"):
+        [event async for event in run.events(after=bad)]
+
+
+async def test_an_offset_of_a_run_that_is_gone_gives_a_gap_then_what_there_is(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=1)
+    await run.result()
+    gone = "0000000000000001-000005-11111111-2222-4333-8444-555555555555"
+    events = [event async for event in run.events(after=gone)]
+    assert isinstance(events[0], e.Gap)
+    assert events[0].tick
+    assert "gone" in events[0].reason
+    assert [event.event for event in events[1:]] == [event.event for event in facts(await everything(run))]
+
+
+async def test_an_unknown_workflow_is_told(demo: Session):
+    with pytest.raises(WorkflowNotFound, match="follow no-such-workflow"):
+        [event async for event in demo.attach("no-such-workflow").events()]
+
+
+async def test_eight_at_once_with_two_subscribers_each_lose_and_double_nothing(demo: Session):
+    runs = await asyncio.gather(
+        *(demo.start_monty(**QUICK, seed=seed, iterations=10, history_limit=20) for seed in range(8))
+    )
+    late = asyncio.create_task(_after(2.0, [everything(run) for run in runs]))
+    early = await asyncio.gather(*(everything(run) for run in runs))
+    for run, first, second in zip(runs, early, await late, strict=True):
+        assert facts(first) == facts(second)
+        offsets = [event.offset for event in facts(first)]
+        assert offsets == sorted(set(offsets))
+        seams = [event for event in facts(first) if isinstance(event, e.WorkflowContinuedAsNew)]
+        assert len(seams) >= 2
+        delivered = [event for event in first if getattr(event, "current_quote", None)]
+        assert [event.iteration_count for event in delivered] == list(range(1, 11))
+        assert (await run.result()).total_quotes_delivered == 10
+        previous = ""
+        for event in first:  # a tick carries the offset of the fact that it follows
+            assert event.offset == previous if event.tick else event.offset > previous
+            previous = event.offset
+
+
+async def _after(delay: float, readers: list) -> list:
+    await asyncio.sleep(delay)
+    return await asyncio.gather(*readers)
+
+
+async def test_a_killed_worker_shows_as_an_attempt_that_goes_on_from_the_checkpoint(demo: Session):
+    run = await demo.start_monty(min_sleep=6, max_sleep=6, progress_interval=0.1, iterations=2)
+    seen: list[e.Event] = []
+    killed = 0.0
+    async with asyncio.timeout(WITHIN):
+        async for event in run.events():
+            seen.append(event)
+            if not killed and event.tick and event.progress > 30:
+                killed = event.progress
+                os.kill(demo.stack.info().worker.pid, signal.SIGKILL)
+    retries = [event for event in seen if isinstance(event, e.ActivityRetry)]
+    assert [(event.attempt, event.tick) for event in retries] == [(2, True), (2, False)]
+    assert retries[0].progress >= killed
+    assert "heartbeat" in retries[0].error.lower()
+    onward = [
+        event.progress for event in seen if event.tick and getattr(event, "attempt", 0) == 2 and event != retries[0]
+    ]
+    assert onward
+    assert min(onward) >= killed, "the second attempt began anew"
+    assert onward == sorted(onward)
+    delivered = [event for event in seen if getattr(event, "current_quote", None)]
+    assert [(event.iteration_count, event.attempt) for event in delivered] == [(1, 2), (2, 1)]
+    result = await run.result()
+    assert (result.total_iterations, result.total_quotes_delivered) == (2, 2)
+    trace = Trace()
+    trace.apply(*seen)
+    assert trace.to_text().count("attempt 2") == 1
+
+
+async def test_a_killed_server_is_told_and_nothing_is_lost(demo: Session):
+    run = await demo.start_monty(min_sleep=0.5, max_sleep=0.5, progress_interval=0.1, seed=3, iterations=8)
+    waiting = asyncio.create_task(run.result(timeout=WITHIN))
+    seen: list[e.Event] = []
+    async with asyncio.timeout(WITHIN):
+        async for event in run.events():
+            seen.append(event)
+            if getattr(event, "current_quote", None) and event.iteration_count == 3:
+                os.kill(demo.stack.info().server.pid, signal.SIGKILL)
+    kinds = [event.event for event in seen]
+    assert kinds.count("reconnecting") == kinds.count("reconnected") >= 1
+    assert facts(seen) == facts(await everything(run))
+    assert len(quotes(seen)) == 8
+    assert (await waiting).total_quotes_delivered == 8
+
+
+async def test_facts_come_while_no_worker_is_alive(demo: Session):
+    run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
+    reader = asyncio.create_task(everything(run))
+    await run.stop()
+    requested = await asyncio.wait_for(until(run, "stop_requested"), 5)
+    assert (requested.iteration_count, requested.total_quotes_delivered) == (0, 0)
+    await run.terminate()
+    assert [event.event for event in await reader] == ["workflow_started", "stop_requested", "workflow_terminated"]
+
+
+async def test_a_signal_to_a_workflow_whose_code_fails_is_not_lost(demo: Session, queue: str):
+    # The server shows Workflow Tasks that are not written yet; their ids are given to other events later.
+    run = await start(demo, queue, "Stuck")
+    seen: list[e.Event] = []
+
+    async def read() -> None:
+        async for event in run.events():
+            seen.append(event)
+
+    reader = asyncio.create_task(read())
+    await eventually(lambda: any(event.event == "workflow_task_failed" for event in seen), "the failed Workflow Task")
+    for number in range(10):
+        await demo.background.run(handle(demo, run).signal("poke", number))
+        await asyncio.sleep(0.3)
+    await run.terminate()
+    await asyncio.wait_for(reader, WITHIN)
+    assert [event.input for event in seen if isinstance(event, e.SignalReceived)] == list(range(10))
+    assert facts(seen) == facts(await everything(run))
+    failed = next(event for event in seen if isinstance(event, e.WorkflowTaskFailed))
+    assert "a bug in workflow code" in failed.error
+
+
+async def test_a_deleted_workflow_ends_its_subscription_with_an_error(demo: Session):
+    run = await demo.start_monty(**LONG)
+
+    async def read() -> list[e.Event]:
+        seen: list[e.Event] = []
+        with suppress(WorkflowNotFound):
+            async for event in run.events():
+                seen.append(event)
+        return seen
+
+    reader = asyncio.create_task(read())
+    await until(run, "progress_update", tick=True)
+    await demo.background.run(
+        demo.client.temporal.workflow_service.delete_workflow_execution(
+            DeleteWorkflowExecutionRequest(
+                namespace="default", workflow_execution=WorkflowExecution(workflow_id=run.id)
+            )
+        )
+    )
+    last = (await asyncio.wait_for(reader, WITHIN))[-1]
+    # Whichever the server lets us see: that it was terminated, or already that it is gone.
+    assert last.event in ("workflow_terminated", "gap")
+    assert "delete" in (last.error if isinstance(last, e.WorkflowTerminated) else last.reason).lower()

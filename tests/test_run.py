@@ -1,0 +1,93 @@
+"""What can be asked of a workflow, and how it answers when it cannot be done."""
+
+from __future__ import annotations
+
+import asyncio
+from uuid import uuid4
+
+import pytest
+
+from durable_demo import Session
+from durable_demo.errors import InvalidInput, NotPossible, StillRunning, WorkerUnavailable, WorkflowNotFound
+from tests.test_follow import queue, start  # noqa: F401  # `queue` is a fixture
+from tests.test_monty import LONG, QUICK
+
+
+async def test_unknown_workflows_are_told_for_every_verb(demo: Session):
+    run = demo.attach(f"monty-python-{uuid4().hex[:8]}")
+    for verb in (run.status, run.stop, run.pause, run.resume, run.cancel, run.terminate, run.progress, run.result):
+        with pytest.raises(WorkflowNotFound, match="durable-demo status"):
+            await verb()
+    with pytest.raises(WorkflowNotFound):
+        await run.add_quotes(["a quote of mine"])
+
+
+@pytest.mark.parametrize(
+    "bad", ["", " ", "a b", "x" * 65, "<b>", "../etc", "nul\x00", "emoji-🐍", "line\n", None, 7, b"bytes", "a/b", "ü"]
+)
+async def test_what_is_no_workflow_id_is_told_before_the_server_is_asked(demo: Session, bad: object):
+    with pytest.raises(InvalidInput, match="not a Workflow ID") as error:
+        demo.attach(bad)
+    assert "\x00" not in str(error.value)
+
+
+async def test_a_query_without_a_worker_fails_in_seconds_and_says_why(demo: Session):
+    run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
+    async with asyncio.timeout(9):
+        with pytest.raises(WorkerUnavailable, match="doctor"):
+            await run.progress()
+    async with asyncio.timeout(9):
+        with pytest.raises(WorkerUnavailable, match="may still be taken later"):
+            await run.add_quotes(["a quote of mine"])
+    assert (await run.status()).status == "RUNNING"
+    await run.terminate()
+
+
+async def test_a_workflow_without_that_signal_or_query_says_so(demo: Session, queue: str):  # noqa: F811
+    run = await start(demo, queue, "Everything", "x")
+    with pytest.raises(NotPossible, match="has no Signal 'stop_workflow'"):
+        await run.stop()
+    with pytest.raises(NotPossible, match="get_progress"):
+        await run.progress()
+    await run.cancel()
+
+
+async def test_a_wait_for_the_result_has_a_deadline(demo: Session):
+    run = await demo.start_monty(**LONG)
+    with pytest.raises(StillRunning, match=r"await run.stop\(\)"):
+        await run.result(timeout=0.2)
+    with pytest.raises(TimeoutError):
+        await run.result(timeout=0.2)
+    await run.stop()
+    assert (await run.result(timeout=None)).final_status == "stopped"
+
+
+async def test_runs_lists_each_workflow_once_newest_first(demo: Session):
+    first = await demo.start_monty(**QUICK, iterations=6, history_limit=20)
+    await first.result()
+    second = await demo.start_monty(**LONG)
+    listed = await demo.runs(limit=1000)
+    ids = [item.workflow_id for item in listed]
+    assert ids.index(second.id) < ids.index(first.id)
+    assert ids.count(first.id) == 1
+    found = {item.workflow_id: item for item in listed}
+    assert (found[first.id].status, found[second.id].status) == ("COMPLETED", "RUNNING")
+    assert found[second.id].run == second
+    assert first.id in str(listed)
+    assert f"<code>{first.id}</code>" in listed._repr_html_()
+    await second.stop()
+
+
+@pytest.mark.parametrize("bad", [0, -1, 1001, "7", None, True, 1.5])
+async def test_a_wrong_limit_is_told(demo: Session, bad: object):
+    with pytest.raises(InvalidInput, match="limit"):
+        await demo.runs(limit=bad)
+
+
+async def test_it_shows_itself_as_text_and_html(demo: Session):
+    run = await demo.start_monty(**LONG)
+    assert repr(run) == f"Run('{run.id}')"
+    assert run.id in run._repr_html_()
+    status = await run.status()
+    assert f"{run.id} (MontyPythonWorkflow): RUNNING" in str(status)
+    await run.stop()
