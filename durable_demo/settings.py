@@ -105,12 +105,14 @@ RESTART_DELAY = timedelta(seconds=0.2)
 """Pause before a server or Worker that died is started again; it doubles with each death ..."""
 RESTART_DELAY_LIMIT = timedelta(seconds=10)
 """... up to this one, so that a program that cannot live does not eat the machine ..."""
-RESTART_DELAY_RESET = timedelta(seconds=30)
+RESTART_DELAY_RESET = timedelta(seconds=10)
 """... and starts anew after this long a life."""
 WORKER_STOP_TIMEOUT = GRACEFUL_SHUTDOWN_TIMEOUT + timedelta(seconds=1.5)
 """A Worker that has not ended by then is killed: its work is durable."""
 SERVER_STOP_TIMEOUT = timedelta(seconds=3)
 """A server needs 1.0 to 1.3 s to end; later it is killed (30 kills left the database intact)."""
+KILL_DEADLINE = timedelta(seconds=3)
+"""How long a killed process may take to vanish; longer only in a broken device or a frozen machine."""
 STOP_DEADLINE = timedelta(seconds=15)
 """How long a stack may take to stop altogether."""
 MAXIMUM_LOG_MB = 5

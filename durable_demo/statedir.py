@@ -20,6 +20,7 @@ import dataclasses
 import json
 import os
 import shutil
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -60,8 +61,7 @@ class ProcessInfo:
         """Whether this very process runs (a zombie does not)."""
         try:
             process = psutil.Process(self.pid)
-            same = abs(process.create_time() - self.create_time) < _CREATE_TIME_TOLERANCE_SECONDS
-            return same and process.status() != psutil.STATUS_ZOMBIE
+            return abs(process.create_time() - self.create_time) < _CREATE_TIME_TOLERANCE_SECONDS and _runs(process)
         except psutil.NoSuchProcess:
             return False
 
@@ -87,7 +87,9 @@ class ProcessInfo:
         for process in family:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.kill()
-        psutil.wait_procs(family, timeout=settings.SERVER_STOP_TIMEOUT.total_seconds())
+        deadline = time.monotonic() + settings.KILL_DEADLINE.total_seconds()
+        while any(map(_runs, family)) and time.monotonic() < deadline:
+            time.sleep(0.01)
         return bool(family)
 
 
@@ -276,6 +278,14 @@ class StateDir:
 
     def _log(self, name: LogName) -> Path:
         return self.path / f"{name}.log"
+
+
+def _runs(process: psutil.Process) -> bool:
+    """Whether it runs; a zombie does not, and stays one for as long as nobody reaps it (PID 1 of many containers)."""
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def _try_lock(path: Path) -> BaseFileLock | None:

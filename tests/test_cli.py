@@ -259,13 +259,13 @@ def test_a_seeded_monty_prints_the_same_five_quotes_each_time(home: Path, stack:
 
 @pytest.mark.slow
 def test_monty_as_json_is_one_known_event_a_line(home: Path, stack: StackInfo) -> None:
-    ran = durable_demo(home, *SEEDED, "--json", "--quote", "mine \x1b[2J <b>", "--quote", "mine too")
+    ran = durable_demo(home, *SEEDED, "--json", "--quote", "mine <b> [red]🐍[/red]", "--quote", "mine too")
     events = [json.loads(line) for line in ran.stdout.splitlines()]
     assert {event["event"] for event in events} <= EVENTS.keys()
     assert events[0]["event"] == "workflow_started"
     assert events[-1]["event"] == "workflow_completed"
     delivered = [event["current_quote"] for event in events if event.get("current_quote")]
-    assert delivered[:2] == ["mine \x1b[2J <b>", "mine too"]
+    assert delivered[:2] == ["mine <b> [red]🐍[/red]", "mine too"]
 
 
 @pytest.mark.slow

@@ -112,7 +112,9 @@ async def test_an_offset_resumes_behind_any_fact_and_any_tick(demo: Session):
         assert later == [offset for offset in all_facts if offset > event.offset]
 
 
-@pytest.mark.parametrize("bad", ["", "x", "1-2", "1-2-not-a-uuid", 7, "9" * 500, "a-b-11111111-2222-4333-8444-555555555555"])
+@pytest.mark.parametrize(
+    "bad", ["", "x", "1-2", "1-2-not-a-uuid", 7, "9" * 500, "a-b-11111111-2222-4333-8444-555555555555"]
+)
 async def test_a_wrong_offset_is_told(demo: Session, bad: object):
     run = demo.attach("monty-python-00000000")
     with pytest.raises(InvalidInput, match="not an offset"):

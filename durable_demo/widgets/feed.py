@@ -130,8 +130,10 @@ class Feed:
     # --- messages ----------------------------------------------------------------------------------------------------
 
     def flush(self) -> None:
-        """Sends what has changed since the last delta."""
+        """Sends what has changed since the last delta, if anything has."""
         with self._lock:
+            if not self._flush_due:
+                return
             rows = [_row(line) for number, line in sorted(self._changed.items()) if number >= self.trace.dropped]
             self._changed.clear()
             self._flush_due = False
@@ -142,8 +144,8 @@ class Feed:
     def snapshot(self) -> None:
         """Sends everything."""
         with self._lock:
-            # Whatever waits for its delta is in here already.
-            self._changed.clear()
+            # Browsers that are up to date ignore a snapshot, so what has not been sent yet must not be in it alone.
+            self.flush()
             chunks = _chunks([_row(line) for line in self.trace.lines])
             for part, chunk in enumerate(chunks):
                 place = {"part": part, "parts": len(chunks), "first": self.trace.dropped}
@@ -206,6 +208,8 @@ class Feed:
     def _begin_epoch(self) -> None:
         self._epoch = uuid4().hex
         self._seq = 0
+        self._changed.clear()
+        self._flush_due = False
         self.snapshot()
         self._wake()
 

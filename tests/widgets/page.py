@@ -100,7 +100,9 @@ class WidgetPage:
         messages = list(self.published)
         self.published.clear()
         await self.page.evaluate("(messages) => window.kernel.deliver(messages)", messages)
-        await self.page.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        await self.page.evaluate(
+            "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))"
+        )
 
     async def show(self, *events: e.Event) -> None:
         """Folds events in and delivers the delta."""

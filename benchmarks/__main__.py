@@ -1,0 +1,19 @@
+"""Runs all benchmarks on a stack of their own and prints their tables."""
+
+from __future__ import annotations
+
+import asyncio
+import tempfile
+
+from benchmarks import fold, live_facts
+from durable_demo import Session
+
+
+async def main() -> None:
+    fold.measure()
+    with tempfile.TemporaryDirectory() as home:
+        async with Session(home) as demo:
+            await live_facts.measure(demo)
+
+
+asyncio.run(main())

@@ -1,0 +1,75 @@
+from __future__ import annotations
+
+from uuid import UUID
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
+from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.converter import DataConverter
+
+from durable_demo.history import Offset, RunReader, failure_text
+
+RUN = str(UUID(int=1))
+SIGNALED = 26  # EVENT_TYPE_WORKFLOW_EXECUTION_SIGNALED
+
+
+async def signal_with(*payloads: Payload) -> object:
+    """The input of a signal whose payloads came from anywhere."""
+    attributes = WorkflowExecutionSignaledEventAttributes(signal_name="s", input=Payloads(payloads=payloads))
+    entry = HistoryEvent(event_id=5, event_type=SIGNALED, workflow_execution_signaled_event_attributes=attributes)
+    event = await RunReader("w", RUN, DataConverter.default).read(entry)
+    event.to_json()
+    return event.input
+
+
+def json_payload(text: str) -> Payload:
+    return Payload(metadata={"encoding": b"json/plain"}, data=text.encode())
+
+
+places = st.tuples(st.integers(0, 2**50), st.integers(1, 60_000))
+
+
+@given(places, places)
+def test_offsets_as_text_sort_like_the_chain(first: tuple[int, int], second: tuple[int, int]):
+    texts = [str(Offset(*place, RUN)) for place in (first, second)]
+    assert (texts[0] < texts[1]) == (first < second)
+    assert Offset.parse(texts[0]) == Offset(*first, RUN)
+
+
+async def test_a_clock_that_was_set_back_does_not_disturb_the_order():
+    reader = RunReader("w", RUN, DataConverter.default, after_us=10**15)
+    event = await reader.read(HistoryEvent(event_id=1, event_type=SIGNALED))  # its event_time is the epoch
+    assert event.offset > str(Offset(10**15, 60_000, RUN))
+
+
+@pytest.mark.parametrize(
+    ("text", "value"),
+    [
+        ('{"a": [1, null]}', {"a": [1, None]}),
+        ("NaN", "nan"),
+        ("[1e999]", ["inf"]),
+        ('"<b>\\u0000"', "<b>\x00"),
+        ("not json", "<8 bytes, encoding json/plain>"),
+    ],
+)
+async def test_payloads_become_strict_json_whatever_they_hold(text: str, value: object):
+    assert await signal_with(json_payload(text)) == value
+
+
+async def test_payloads_of_foreign_encodings_show_their_size_only():
+    secret = Payload(metadata={"encoding": b"binary/encrypted"}, data=b"xxxx")
+    assert await signal_with(secret) == "<4 bytes, encoding binary/encrypted>"
+    assert await signal_with(Payload(metadata={"encoding": b"binary/plain"}, data=b"\xff\xfe")) == "<2 bytes>"
+    assert await signal_with(json_payload("1"), json_payload("2")) == [1, 2]
+    assert await signal_with() is None
+
+
+def test_a_failure_reads_with_its_causes_and_without_its_stack():
+    cause = Failure(message="the reason", application_failure_info=ApplicationFailureInfo(type="ValueError"))
+    failure = Failure(message="Activity task failed", stack_trace="secret path", cause=cause)
+    assert failure_text(failure) == "ValueError: the reason"
+    assert failure_text(Failure(message="outer", cause=cause)) == "outer; caused by ValueError: the reason"
+    assert failure_text(None) == failure_text(Failure()) == ""
