@@ -10,7 +10,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -68,11 +68,11 @@ async def examine() -> AsyncIterator[Check]:
     The last ones start the real stack with a lease of their own, run the smallest Monty workflow on it and give the
     lease back.
     """
-    for name, look in _LOOKS.items():
-        yield _looked(name, look)
+    for name in LOOKS:
+        yield look_at(name)
     session = Session()
     try:
-        for name, attempt in _ATTEMPTS.items():
+        for name, attempt in ATTEMPTS.items():
             check = await _attempted(name, attempt(session))
             yield check
             if check.level == "fail":
@@ -81,9 +81,10 @@ async def examine() -> AsyncIterator[Check]:
         await session.close()
 
 
-def _looked(name: str, look: Callable[[str], Check]) -> Check:
+def look_at(name: str) -> Check:
+    """Looks at one of `LOOKS`."""
     try:
-        return look(name)
+        return LOOKS[name](name)
     except Exception as error:  # one thing that cannot be looked at must not hide the others
         return _failed(name, error)
 
@@ -260,7 +261,7 @@ async def _worker(session: Session) -> str:
     return f"completed {run.id} in {time.monotonic() - begun:.1f} s"
 
 
-_LOOKS: dict[str, Callable[[str], Check]] = {
+LOOKS: Mapping[str, Callable[[str], Check]] = {
     "Python": _python,
     "packages": _packages,
     "JupyterLab": _widgets,
@@ -272,8 +273,11 @@ _LOOKS: dict[str, Callable[[str], Check]] = {
     "loopback": _loopback,
     "settings": _settings,
 }
-_ATTEMPTS: dict[str, Callable[[Session], Awaitable[str]]] = {
+"""What is looked at, in this order."""
+
+ATTEMPTS: Mapping[str, Callable[[Session], Awaitable[str]]] = {
     "stack": _stack,
     "server": _server,
     "worker": _worker,
 }
+"""What is tried with the real stack, in this order, until one fails."""

@@ -33,8 +33,12 @@ PAGE_TEMPLATE = """\
 {% block html_head_js %}{% endblock %}
 {% block html_head_js_mathjax %}{% endblock %}
 {% block html_head_js_mermaidjs %}{% endblock %}
+{% block html_head_css %}
+<style>.jp-OutputArea-output pre { font-family: var(--jp-code-font-family); }</style>
+{% endblock %}
 """
-"""nbconvert's page without the scripts that it loads from the network (require.js, MathJax, Mermaid)."""
+"""nbconvert's page without the scripts that it loads from the network (require.js, MathJax, Mermaid), and with the
+monospace for preformatted output that its own style takes away."""
 
 
 @dataclass(frozen=True)

@@ -64,9 +64,7 @@ async def serve(console: Console, *, browser: bool, extra: Sequence[str] = ()) -
         JupyterLab's exit status; 0 after Ctrl-C.
     """
     if not FIRST_NOTEBOOK.exists():
-        console.print(
-            Text(f"The notebooks are in a checkout, not in the wheel: JupyterLab opens {Path.cwd()}"), soft_wrap=True
-        )
+        _say(console, f"The notebooks are in a checkout, not in the wheel: JupyterLab opens {Path.cwd()}")
     command = guarded(lab_command(browser=browser, extra=extra))
     search = os.pathsep.join(filter(None, [str(JUPYTER_CONFIG), os.environ.get("JUPYTER_CONFIG_PATH")]))
     lab = await asyncio.create_subprocess_exec(
@@ -96,13 +94,9 @@ async def _hold(stack: Stack, console: Console) -> None:
         info = await stack.start()
     except DemoError as error:
         show_error(error)
-        console.print(
-            Text("JupyterLab goes on without server and Worker; what needs them will say the same."), soft_wrap=True
-        )
+        _say(console, "JupyterLab goes on without server and Worker; what needs them will say the same.")
     else:
-        console.print(
-            Text(f"Temporal server: {info.address}, Worker: {'ready' if info.worker else 'external'}"), soft_wrap=True
-        )
+        _say(console, f"Temporal server: {info.address}, Worker: {'ready' if info.worker else 'external'}")
 
 
 def _say(console: Console, text: str) -> None:

@@ -71,7 +71,7 @@ def _run(command: list[str]) -> int:
             process.kill()
 
     def watch() -> None:
-        while sys.stdin.buffer.read(1):
+        while os.read(0, 1):  # not sys.stdin: its lock, held here, would crash the guard's own end
             pass
         end()
 

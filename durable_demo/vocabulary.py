@@ -75,8 +75,8 @@ class MontyVocabulary:
             case e.ActivityCompleted(activity_type="sleep_then_quote"):
                 return self._outcome(event)
             case e.ActivityTimedOut() | e.ActivityCanceled():
-                # Interrupted while its Worker was dead: it could not say how far it came.
-                return self._progress(event, "interrupted") if self._paused or self._stopping else event
+                # Interrupted while its Worker was dead: it could not say itself how far it came.
+                return self._interrupted(event)
             case e.UpdateAccepted(name="add_quotes"):
                 quotes = event.input if isinstance(event.input, list) else [event.input]
                 return e.QuotesAdded(
@@ -125,9 +125,12 @@ class MontyVocabulary:
         if quote is not None:
             self._quotes += 1
             return self._progress(event, "delivered", quote=str(quote))
+        return self._interrupted(event)
+
+    def _interrupted(self, event: e.Event) -> e.Event | None:
         if self._stopping:
             return self._progress(event, "stopped")
-        # Neither paused nor stopping: the sleep goes on in the next run, and nobody needs to notice.
+        # Neither stopping nor paused (any more): the sleep goes on at once, and nobody needs to notice.
         return self._progress(event, "paused") if self._paused else None
 
     def _progress(self, event: e.Event, state: str, quote: str | None = None) -> e.ProgressUpdate:

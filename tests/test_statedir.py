@@ -1,0 +1,149 @@
+"""The state directory: locks that die with their holder, a stack.json that is whole, logs that stay small."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from durable_demo import settings
+from durable_demo.errors import StateDirError
+from durable_demo.processes import environment
+from durable_demo.statedir import ProcessInfo, StackInfo, StateDir
+
+
+@pytest.fixture
+def state(tmp_path: Path) -> StateDir:
+    directory = StateDir(tmp_path / "home")
+    directory.prepare()
+    return directory
+
+
+def mode(path: Path) -> int:
+    return stat.S_IMODE(path.stat().st_mode)
+
+
+def test_only_the_user_can_enter_it(state: StateDir) -> None:
+    state.give_back(state.take_lease())
+    state.open_log("worker").close()
+    assert mode(state.path) == 0o700
+    assert mode(state.path / "leases") == 0o700
+    assert mode(state.path / "worker.log") == 0o600
+
+
+@pytest.mark.parametrize("place", ["file/home", "/proc/durable-demo"])
+def test_a_place_that_cannot_be_written_is_named_with_what_to_do(tmp_path: Path, place: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(StateDirError, match=settings.ENV_HOME) as caught:
+        StateDir(tmp_path / place).prepare()
+    assert place in str(caught.value)
+
+
+def test_a_full_disk_is_noticed_beforehand(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    state.require_free_disk()
+    monkeypatch.setattr(settings, "MINIMUM_FREE_DISK_MB", 10**9)
+    with pytest.raises(StateDirError, match=r"full.*\n.*MB are free.*\n.*free some space"):
+        state.require_free_disk()
+
+
+def test_leases_are_counted_until_they_are_given_back(state: StateDir) -> None:
+    first, second = state.take_lease(), state.take_lease()
+    assert state.count_leases() == 2
+    state.give_back(first)
+    assert state.count_leases() == 1
+    state.give_back(second)
+    assert state.count_leases() == 0
+    assert not list((state.path / "leases").iterdir())
+
+
+def test_a_lease_ends_with_its_process_even_by_sigkill(state: StateDir) -> None:
+    code = f"""
+        import time
+        from pathlib import Path
+        from durable_demo.statedir import StateDir
+        lease = StateDir(Path({str(state.path)!r})).take_lease()
+        print("taken", flush=True)
+        time.sleep(60)
+    """
+    holder = subprocess.Popen([sys.executable, "-c", textwrap.dedent(code)], stdout=subprocess.PIPE, env=environment())
+    assert holder.stdout
+    with holder.stdout as output:
+        output.readline()
+    assert state.count_leases() == 1
+    holder.kill()
+    holder.wait(5)
+    assert state.count_leases() == 0
+
+
+def test_a_supervisor_lives_while_its_lock_is_held(state: StateDir) -> None:
+    assert not state.is_supervised()
+    lock = state.try_lock("supervisor")
+    assert lock
+    assert state.is_supervised()
+    assert state.try_lock("supervisor") is None
+    lock.release()
+    assert not state.is_supervised()
+
+
+def test_stack_json_comes_back_as_it_was_written(state: StateDir) -> None:
+    me = ProcessInfo.of(os.getpid())
+    info = StackInfo("127.0.0.1:1", "default", "queue", embedded=True, home=state.path, supervisor=me, ready=False)
+    state.write(info)
+    assert state.read() == info
+    assert info.processes == [me]
+    state.clear()
+    assert state.read() is None
+
+
+@pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"server": {"pid": 1}}'])
+def test_a_damaged_stack_json_counts_as_none(state: StateDir, text: str) -> None:
+    (state.path / "stack.json").write_text(text)
+    assert state.read() is None
+
+
+def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
+    me = ProcessInfo.of(os.getpid())
+    assert me
+    assert me.alive
+    assert not ProcessInfo(me.pid, me.create_time - 100).alive
+    assert not ProcessInfo(me.pid, me.create_time - 100).kill()
+
+
+def test_killing_takes_the_descendants_along() -> None:
+    code = "import subprocess, sys; subprocess.run([sys.executable, '-c', 'print(1, flush=True); input()'])"
+    parent = subprocess.Popen([sys.executable, "-c", code], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    assert parent.stdout
+    parent.stdout.readline()
+    info = ProcessInfo.of(parent.pid)
+    assert info
+    family = info.family()
+    assert len(family) == 2
+    assert info.kill()
+    assert not info.alive
+    assert not info.kill()
+    parent.communicate(timeout=5)
+
+
+def test_a_large_log_is_set_aside(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
+    with state.open_log("server") as log:
+        log.write(b"old\n" * 1000)
+    monkeypatch.setattr(settings, "MAXIMUM_LOG_MB", 0.001)
+    with state.open_log("server") as log:
+        log.write(b"new\n")
+    assert state.tail("server", 10) == "new"
+    assert (state.path / "server.log.1").stat().st_size == 4000
+
+
+def test_the_tail_of_a_log_is_its_last_lines(state: StateDir) -> None:
+    assert state.tail("worker", 3) == ""
+    with state.open_log("worker") as log:
+        log.write(b"".join(b"%d\n" % number for number in range(100_000)))
+        begin = log.tell()
+        log.write(b"later \xff\n")
+    assert state.tail("worker", 2) == "99999\nlater �"
+    assert state.tail("worker", 50, since=begin) == "later �"

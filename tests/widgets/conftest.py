@@ -1,0 +1,52 @@
+"""Fixtures: widgets over a scripted session, and a page in Chromium."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import AsyncIterator, Iterator
+
+import comm
+import pytest
+import pytest_asyncio
+from playwright.async_api import Browser, async_playwright
+
+from durable_demo.background import BackgroundLoop
+from tests.widgets.fakes import FakeSession, RecordingComm
+from tests.widgets.page import WidgetPage
+
+CHROMIUM = shutil.which("chromium")
+
+
+@pytest.fixture
+def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
+    """A session without Temporal; what its widgets send is recorded by their comm."""
+    monkeypatch.setattr(comm, "create_comm", RecordingComm)
+    background = BackgroundLoop()
+    background.start()
+    yield FakeSession(background)
+    background.close()
+
+
+@pytest_asyncio.fixture(scope="session")
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests."""
+    if CHROMIUM is None:
+        pytest.skip("no chromium on PATH")
+    async with async_playwright() as playwright:
+        launched = await playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+        )
+        yield launched
+        await launched.close()
+
+
+@pytest_asyncio.fixture
+async def widget_page(browser: Browser) -> AsyncIterator[WidgetPage]:
+    """A page for one widget; an error in its script fails the test."""
+    page = await browser.new_page(timezone_id="UTC")
+    page.set_default_timeout(5_000)
+    errors: list[str] = []
+    page.on("pageerror", lambda error: errors.append(str(error)))
+    yield WidgetPage(page)
+    await page.close()
+    assert errors == []

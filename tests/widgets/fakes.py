@@ -1,0 +1,149 @@
+"""A session and workflows that do what a test scripts, on the real background loop, and a comm that records."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from comm.base_comm import BaseComm
+
+from durable_demo import events as e
+from durable_demo.background import BackgroundLoop
+from durable_demo.run import Answer
+
+
+class RecordingComm(BaseComm):
+    """Stands for the wire to the browsers.
+
+    Attributes:
+        sent: The custom messages, in order.
+        broken: Whether sending fails from now on.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        self.sent: list[dict[str, Any]] = []
+        self.broken = False
+        super().__init__(*args, **kwargs)
+
+    def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
+        if self.broken:
+            raise RuntimeError("the comm is closed")
+        if msg_type == "comm_msg" and data.get("method") == "custom":
+            self.sent.append(data["content"])
+
+
+class FakeRun:
+    """A workflow whose events a test pushes."""
+
+    def __init__(self, workflow_id: str = "monty-python-00000001") -> None:
+        self.id = workflow_id
+        self.verbs: list[str] = []
+        self.refusal: Answer | None = None
+        self.error: Exception | None = None
+        self.asked_after: list[str | None] = []
+        self._events: list[e.Event | Exception | None] = []
+        self._count = 0
+
+    def common(self, *, tick: bool = False) -> dict[str, Any]:
+        self._count += not tick
+        return {
+            "timestamp": f"2025-01-19T10:30:{self._count:02}.000Z",
+            "workflow_id": self.id,
+            "run_id": "run",
+            "offset": f"{self._count:08}",
+            "tick": tick,
+        }
+
+    def push(self, *events: e.Event | Exception | None) -> None:
+        """Events to come; an exception breaks the stream, None ends it."""
+        self._events.extend(events)
+
+    def started(self) -> None:
+        self.push(e.WorkflowStarted(workflow_type="MontyPythonWorkflow", **self.common()))
+
+    def quoted(self, words: str, iteration: int = 1) -> None:
+        self.push(
+            e.ProgressUpdate(
+                progress=100,
+                status="delivered",
+                current_quote=words,
+                iteration_count=iteration,
+                total_quotes_delivered=iteration,
+                **self.common(),
+            )
+        )
+
+    def completed(self) -> None:
+        self.push(e.WorkflowCompleted(iteration_count=1, total_quotes_delivered=1, **self.common()), None)
+
+    async def events(self, after: str | None = None) -> AsyncIterator[e.Event]:
+        self.asked_after.append(after)
+        place = 0
+        while True:
+            while place >= len(self._events):
+                await asyncio.sleep(0.005)
+            item = self._events[place]
+            place += 1
+            if item is None:
+                return
+            if isinstance(item, Exception):
+                self._events[place - 1 : place] = []
+                raise item
+            yield item
+
+    async def _verb(self, name: str) -> Answer:
+        self.verbs.append(name)
+        if self.error is not None:
+            raise self.error
+        return self.refusal or Answer(True, f"{name} requested")
+
+    async def stop(self) -> Answer:
+        return await self._verb("stop")
+
+    async def pause(self) -> Answer:
+        return await self._verb("pause")
+
+    async def resume(self) -> Answer:
+        return await self._verb("resume")
+
+    async def cancel(self) -> Answer:
+        return await self._verb("cancel")
+
+
+@dataclass
+class Listed:
+    """One entry of `demo.runs()`."""
+
+    run: FakeRun
+    status: str = "RUNNING"
+    workflow_type: str = "MontyPythonWorkflow"
+
+
+@dataclass
+class FakeSession:
+    """What a widget uses of a session."""
+
+    background: BackgroundLoop
+    on_settle: list[Callable[[], None]] = field(default_factory=list)
+    listed: list[Listed] = field(default_factory=list)
+    begun: list[FakeRun] = field(default_factory=list)
+    options: list[dict[str, Any]] = field(default_factory=list)
+    start_error: Exception | None = None
+
+    async def start_monty(self, **options: Any) -> FakeRun:
+        await asyncio.sleep(0.01)
+        if self.start_error is not None:
+            raise self.start_error
+        self.options.append(options)
+        run = FakeRun(f"monty-python-{len(self.begun) + 1:08}")
+        run.started()
+        self.begun.append(run)
+        return run
+
+    def attach(self, workflow_id: str) -> FakeRun:
+        return FakeRun(workflow_id)
+
+    async def runs(self) -> list[Listed]:
+        return self.listed

@@ -1,0 +1,37 @@
+"""The one script and the one style that a notebook gets."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+
+from durable_demo.widgets import Panel, TraceView, assets
+
+
+@pytest.mark.parametrize("widget", [Panel, TraceView])
+def test_the_joined_script_imports_nothing_and_has_one_export(widget: type[Panel] | type[TraceView]) -> None:
+    assert not re.search(r"^import\b|\bimport\(", widget._esm, re.MULTILINE)
+    assert len(re.findall(r"^export ", widget._esm, re.MULTILINE)) == 1
+
+
+@pytest.mark.parametrize("widget", [Panel, TraceView])
+def test_nothing_is_loaded_from_a_network(widget: type[Panel] | type[TraceView]) -> None:
+    without_namespace = (widget._esm + widget._css).replace("http://www.w3.org/2000/svg", "")
+    assert not re.search(r"https?:|//\w+\.|@import|url\(|fetch\(", without_namespace)
+
+
+def test_markup_is_never_parsed() -> None:
+    assert not re.search(r"innerHTML|outerHTML|insertAdjacentHTML|document\.write|\beval\(", Panel._esm)
+
+
+def test_a_file_that_stands_before_what_it_imports_is_refused() -> None:
+    with pytest.raises(ValueError, match="actions.js imports dom.js, which must stand before it"):
+        assets.script("actions.js", "dom.js")
+
+
+def test_every_rule_is_scoped_to_our_own_elements() -> None:
+    selectors = re.findall(r"^\s*([^@{}/*\s][^{}]*)\{", re.sub(r"/\*.*?\*/", "", Panel._css, flags=re.DOTALL), re.MULTILINE)
+    ours = [selector for selector in selectors if not re.fullmatch(r"\d+%|from|to", selector.strip())]
+    assert len(ours) > 50
+    assert [selector for selector in ours if ".durable-demo" not in selector] == []

@@ -1,0 +1,337 @@
+"""The widgets' Python end: commands, followers, errors, static form; with a scripted session and a recording comm."""
+
+from __future__ import annotations
+
+import contextvars
+import threading
+from typing import Any
+
+import pytest
+
+from durable_demo.errors import NotPossible, ServerUnreachable, SessionClosed
+from durable_demo.run import Answer
+from durable_demo.widgets import Panel, TraceView, live
+from tests.conftest import eventually
+from tests.widgets.fakes import FakeRun, FakeSession, Listed
+
+
+def make_panel(session: FakeSession, *, attach: bool = False) -> Panel:
+    return Panel(session, attach=attach)  # type: ignore[arg-type]
+
+
+def receive(widget: live.LiveTrace, content: object) -> None:
+    """A message from a browser, the way that ipywidgets gets it."""
+    widget._handle_msg({"content": {"data": {"method": "custom", "content": content}}, "buffers": []})
+
+
+def sent(widget: live.LiveTrace, kind: str) -> list[dict[str, Any]]:
+    return [message for message in widget.comm.sent if message["t"] == kind]
+
+
+async def command(widget: live.LiveTrace, name: str, **args: object) -> dict[str, Any]:
+    """Clicks, and waits for the answer."""
+    number = f"c{len(widget.comm.sent)}"
+    receive(widget, {"t": "command", "id": number, "name": name, "args": args})
+    await eventually(lambda: any(m["id"] == number for m in sent(widget, "answer")), f"an answer to {name}", within=5)
+    return next(message for message in sent(widget, "answer") if message["id"] == number)
+
+
+def last_state(widget: live.LiveTrace) -> dict[str, Any]:
+    return [message for message in widget.comm.sent if message["t"] in {"delta", "snapshot"}][-1]
+
+
+# --- starting and following ------------------------------------------------------------------------------------------
+
+
+async def test_start_monty_shows_the_new_workflow_with_the_demo_preset(session: FakeSession) -> None:
+    panel = make_panel(session)
+    run = await panel.start_monty(seed=7)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    assert panel.run is run is session.begun[0]
+    assert session.options == [{"min_sleep": 2.0, "max_sleep": 5.0, "seed": 7}]
+
+
+async def test_of_many_starts_at_once_one_starts_and_the_others_say_so(session: FakeSession) -> None:
+    panel = make_panel(session)
+    pending = [panel.start_monty() for _ in range(3)]
+    answer = await command(panel, "start_monty")
+    assert {(await run).id for run in pending} == {"monty-python-00000001"}
+    assert len(session.begun) == 1
+    assert answer["ok"] is False
+    assert answer["message"] == "Already running: monty-python-00000001"
+
+
+async def test_after_the_end_a_start_shows_a_new_workflow_on_an_empty_trace(session: FakeSession) -> None:
+    panel = make_panel(session)
+    first = await panel.start_monty()
+    session.begun[0].completed()
+    await panel.until(lambda trace: trace.summary.ended, 5)
+    second = await panel.start_monty()
+    await panel.until(lambda trace: trace.summary.workflow_id == second.id, 5)
+    assert first.id != second.id
+    assert [line.text for line in panel.trace.lines] == [f"Workflow started: {second.id}"]
+
+
+async def test_a_new_panel_picks_up_the_newest_monty_that_runs(session: FakeSession) -> None:
+    run = FakeRun("monty-python-newest")
+    run.started()
+    session.listed = [
+        Listed(FakeRun("other"), workflow_type="OtherWorkflow"),
+        Listed(FakeRun("ended"), status="COMPLETED"),
+        Listed(run),
+        Listed(FakeRun("older")),
+    ]
+    panel = make_panel(session, attach=True)
+    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-newest", 5)
+    started = await panel.start_monty()
+    assert started.id == "monty-python-newest"
+
+
+async def test_nothing_to_attach_to_is_fine(session: FakeSession) -> None:
+    panel = make_panel(session, attach=True)
+    await panel.start_monty()
+    assert session.background.unseen_errors() == []
+
+
+async def test_watch_shows_another_workflow_and_leaves_the_first(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    other = FakeRun("other")
+    other.started()
+    other.quoted("from the other")
+    panel.watch(other)  # type: ignore[arg-type]
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    session.begun[0].quoted("from the first")
+    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
+    assert [line.text for line in panel.trace.lines] == ["Workflow started: other", 'Iteration 1: "from the other"']
+
+
+async def test_a_follower_that_fails_is_shown_is_told_to_assert_clean_and_goes_on_where_it_was(
+    session: FakeSession,
+) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    run = session.begun[0]
+    run.quoted("one")
+    run.push(ServerUnreachable("the server is away", why="it was killed", remedy="start it"))
+    await panel.until(lambda trace: "the server is away" in trace.summary.problem, 5)
+    await eventually(lambda: last_state(panel)["panel"]["following"] is False, "the browser knows")
+    assert [type(error) for error in session.background.unseen_errors()] == [ServerUnreachable]
+    answer = await command(panel, "start_monty")
+    assert answer["message"] == f"Already running: {run.id}"
+    run.quoted("two", 2)
+    await panel.until(lambda trace: trace.summary.quotes == 2, 5)
+    assert run.asked_after == [None, "00000002"]
+
+
+async def test_a_browser_that_is_gone_does_not_end_the_follower(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    panel.comm.broken = True
+    session.begun[0].quoted("unheard")
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    panel._feed.flush()
+    panel.comm.broken = False
+    session.begun[0].quoted("heard", 2)
+    await eventually(lambda: last_state(panel)["summary"]["quotes"] == 2, "sending goes on")
+    assert session.background.unseen_errors() == []
+
+
+async def test_a_closed_widget_follows_no_more(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    panel.close()
+    panel.close()
+    session.begun[0].quoted("too late")
+    await eventually(lambda: not panel._following, "the follower has ended")
+    assert session.on_settle == []
+
+
+async def test_a_trace_view_shows_one_workflow(session: FakeSession) -> None:
+    run = FakeRun()
+    run.started()
+    view = TraceView(session, run)  # type: ignore[arg-type]
+    await view.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    assert (await command(view, "stop"))["ok"] is True
+    assert (await command(view, "start_monty"))["ok"] is False
+    assert run.verbs == ["stop"]
+
+
+# --- commands --------------------------------------------------------------------------------------------------------
+
+
+async def test_each_button_reaches_the_workflow(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    for verb in ("pause", "resume", "stop", "cancel"):
+        assert (await command(panel, verb))["ok"] is True
+    assert session.begun[0].verbs == ["pause", "resume", "stop", "cancel"]
+
+
+async def test_a_stop_that_comes_too_late_is_answered_in_words(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    session.begun[0].refusal = Answer(False, "it has already ended: COMPLETED")
+    answer = await command(panel, "stop")
+    assert (answer["ok"], answer["message"], answer["alert"]) == (False, "it has already ended: COMPLETED", False)
+    assert (await panel.stop()).message == "it has already ended: COMPLETED"
+
+
+async def test_clear_after_the_end_keeps_stop_working(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    session.begun[0].completed()
+    await panel.until(lambda trace: trace.summary.ended, 5)
+    assert (await command(panel, "clear"))["ok"] is True
+    assert last_state(panel)["summary"]["status"] == ""
+    await panel.stop()
+    assert session.begun[0].verbs == ["stop"]
+
+
+async def test_an_expected_error_of_a_click_is_shown_and_does_not_fail_the_notebook(session: FakeSession) -> None:
+    panel = make_panel(session)
+    session.start_error = ServerUnreachable("cannot start", why="nothing answers", remedy="durable-demo status")
+    answer = await command(panel, "start_monty")
+    assert (answer["ok"], answer["alert"]) == (False, True)
+    await eventually(lambda: bool(last_state(panel)["panel"]["alerts"]), "the alert")
+    (alert,) = last_state(panel)["panel"]["alerts"]
+    assert (alert["what"], alert["next"]) == ("cannot start", "durable-demo status")
+    assert last_state(panel)["panel"]["starting"] is False
+    assert session.background.unseen_errors() == []
+    await command(panel, "dismiss", alert=alert["id"])
+    await eventually(lambda: last_state(panel)["panel"]["alerts"] == [], "it is gone")
+
+
+async def test_an_unexpected_error_of_a_click_is_shown_and_reaches_assert_clean(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    session.begun[0].error = ZeroDivisionError("oops")
+    answer = await command(panel, "pause")
+    assert answer["alert"] is True
+    await eventually(
+        lambda: [type(error) for error in session.background.unseen_errors()] == [ZeroDivisionError], "assert_clean"
+    )
+
+
+async def test_an_error_of_a_method_is_raised_where_it_is_awaited_and_shown(session: FakeSession) -> None:
+    panel = make_panel(session)
+    with pytest.raises(NotPossible, match="no workflow is shown here"):
+        await panel.stop()
+    await eventually(lambda: bool(last_state(panel)["panel"]["alerts"]), "the alert")
+    assert session.background.unseen_errors() == []
+    panel.pause()
+    await eventually(lambda: len(session.background.unseen_errors()) == 1, "assert_clean gets what nobody awaited")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        None,
+        7,
+        "hello",
+        [],
+        {},
+        {"t": 5},
+        {"t": "unknown"},
+        {"t": "command"},
+        {"t": "command", "id": 5, "name": "stop", "args": {}},
+        {"t": "command", "id": "x", "name": ["stop"], "args": {}},
+        {"t": "command", "id": "x", "name": "stop", "args": None},
+        {"t": "command", "id": "x", "name": "__init__", "args": {}},
+        {"t": "command", "id": "x", "name": "stop", "args": {"run": "other"}},
+        {"t": "command", "id": "x", "name": "clear", "args": {"all": True}},
+        {"t": "command", "id": "x", "name": "dismiss", "args": {"alert": "1"}},
+        {"t": "command", "id": "x", "name": "start_monty", "args": {"min_sleep": 1e99}},
+    ],
+)
+async def test_what_is_not_understood_is_answered_with_an_error_and_does_nothing(
+    session: FakeSession, content: object
+) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    receive(panel, content)
+    (answer,) = sent(panel, "answer")
+    assert answer["ok"] is False
+    assert "reload the page" in answer["message"]
+    assert session.begun[0].verbs == []
+    assert (await command(panel, "pause"))["ok"] is True
+
+
+async def test_hello_is_answered_from_any_thread(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    thread = threading.Thread(target=receive, args=(panel, {"t": "hello", "epoch": "", "seq": -1}))
+    thread.start()
+    thread.join(5)
+    assert sent(panel, "snapshot")[-1]["summary"]["workflow_id"] in {"", "monty-python-00000001"}
+
+
+async def test_a_click_after_the_session_was_closed_is_answered(session: FakeSession) -> None:
+    panel = make_panel(session)
+    session.background.close()
+    answer = await command(panel, "start_monty")
+    assert answer["alert"] is True
+    with pytest.raises(SessionClosed):
+        panel.start_monty()
+    assert (await command(panel, "clear"))["ok"] is True
+
+
+async def test_messages_belong_to_no_request_so_that_clicks_reach_a_busy_kernel(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    request: contextvars.ContextVar[dict[str, str]] = contextvars.ContextVar("shell_parent")
+    request.set({"header": "a cell"})
+    panel = make_panel(session)
+    seen: list[dict[str, str]] = []
+    monkeypatch.setattr(panel.comm, "publish_msg", lambda *_, **__: seen.append(request.get()))
+    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
+    assert seen == [{}]
+    assert request.get() == {"header": "a cell"}
+
+
+# --- static form -----------------------------------------------------------------------------------------------------
+
+
+async def test_the_bundle_has_the_view_and_a_static_form(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    session.begun[0].quoted("<script>alert(1)</script>")
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    bundle, _ = panel._repr_mimebundle_()
+    assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.model_id
+    assert "&lt;script&gt;" in bundle["text/html"]
+    assert "<script>" not in bundle["text/html"]
+    assert "Status: RUNNING" in bundle["text/plain"]
+
+
+async def test_settling_brings_the_displayed_form_up_to_date_and_only_if_it_has_changed(
+    session: FakeSession, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shown: list[tuple[str, str]] = []
+    monkeypatch.setattr(live, "display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"])))
+    monkeypatch.setattr(
+        live, "update_display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"]))
+    )
+    panel = make_panel(session)
+    (settle,) = session.on_settle
+    settle()
+    assert shown == [], "it was not displayed yet"
+    panel._ipython_display_()
+    settle()
+    assert len(shown) == 1
+    await panel.start_monty()
+    session.begun[0].quoted("Spam")
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    settle()
+    settle()
+    assert len(shown) == 2
+    assert shown[0][0] == shown[1][0]
+    assert "Spam" in shown[1][1]
+
+
+async def test_the_repr_is_short(session: FakeSession) -> None:
+    panel = make_panel(session)
+    assert repr(panel) == "Panel(nothing yet)"
+    await panel.start_monty()
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    assert repr(panel) == "Panel(monty-python-00000001: RUNNING)"
