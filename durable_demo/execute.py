@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import mimetypes
+import re
 import shutil
 import tempfile
 import time
@@ -10,6 +13,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import papermill
 from nbconvert import HTMLExporter
@@ -149,10 +153,18 @@ def to_page(node: NotebookNode, *, title: str, directory: Path) -> str:
         title: Title of the page.
         directory: Where the notebook's local images are.
     """
-    exporter = HTMLExporter(raw_template=PAGE_TEMPLATE, embed_images=True)  # type: ignore[no-untyped-call]
-    resources = {"metadata": {"name": title, "path": str(directory)}}
-    page, _ = exporter.from_notebook_node(node, resources=resources)
-    return str(page)
+
+    def embedded(match: re.Match[str]) -> str:
+        path = directory / unquote(match["source"])
+        if not path.is_file():
+            return match[0]
+        kind = mimetypes.guess_type(path)[0] or "application/octet-stream"
+        return f'{match["tag"]}data:{kind};base64,{base64.b64encode(path.read_bytes()).decode()}"'
+
+    exporter = HTMLExporter(raw_template=PAGE_TEMPLATE)  # type: ignore[no-untyped-call]
+    page, _ = exporter.from_notebook_node(node, resources={"metadata": {"name": title}})
+    # nbconvert's own `embed_images` closes every inline tag at once: <kbd>Enter</kbd> becomes <kbd></kbd>Enter.
+    return re.sub(r'(?P<tag><img\b[^>]*\bsrc=")(?P<source>[^":]+)"', embedded, page)
 
 
 def _execute(

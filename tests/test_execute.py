@@ -173,7 +173,10 @@ def test_a_page_loads_nothing_and_shows_the_static_form(tmp_path: Path) -> None:
     assert not re.findall(r"""(?:src=|<link|@import|url\()\s*["']?\s*(?:https?:)?//""", page)
 
 
-def test_a_local_image_is_inside_the_page(tmp_path: Path) -> None:
-    (tmp_path / "dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
-    node = v4.new_notebook(cells=[v4.new_markdown_cell("![a dot](dot.png)")])
-    assert 'src="data:image/png;base64,' in to_page(node, title="demo", directory=tmp_path)
+def test_local_images_are_inside_the_page_and_inline_tags_stay_whole(tmp_path: Path) -> None:
+    (tmp_path / "a dot.png").write_bytes(b"\x89PNG\r\n\x1a\n")
+    text = 'Press <kbd>Enter</kbd>. ![a dot](a%20dot.png) <img src="a dot.png"> ![lost](lost.png)'
+    page = to_page(v4.new_notebook(cells=[v4.new_markdown_cell(text)]), title="demo", directory=tmp_path)
+    assert page.count('src="data:image/png;base64,iVBORw0KGgo="') == 2
+    assert 'src="lost.png"' in page
+    assert "<kbd>Enter</kbd>" in page

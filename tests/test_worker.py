@@ -17,9 +17,13 @@ from durable_demo import settings
 from durable_demo.connection import Connection, connect, pollers, worker_identity
 from durable_demo.processes import environment
 from durable_demo.session import Session
-from tests.conftest import eventually
 
 ROOT = Path(__file__).parent.parent
+
+
+def said_in(log: Path) -> str:
+    return log.read_text()
+
 
 StartWorker = Callable[..., subprocess.Popen[bytes]]
 
@@ -79,7 +83,7 @@ async def test_it_polls_and_ends_gracefully(
     await until_polling(demo.info.address, queue, process)
     process.send_signal(how)
     assert await asyncio.to_thread(process.wait, 10) == 0
-    said = log.read_text()
+    said = said_in(log)
     assert f"serves Task Queue {queue} at {demo.info.address}" in said
     assert "Worker stopped" in said
     assert "Fatal Python error" not in said
@@ -96,7 +100,7 @@ async def test_replicas_serve_one_task_queue(demo: Session, start_worker: StartW
 async def test_it_waits_for_a_server_that_starts_later(demo: Session, start_worker: StartWorker) -> None:
     with socket.socket() as later:
         later.bind(("127.0.0.1", 0))  # taken, and refusing connections until listen()
-        address = "127.0.0.1:{}".format(later.getsockname()[1])
+        address = f"127.0.0.1:{later.getsockname()[1]}"
         process = start_worker(address, "worker-patient")
         await asyncio.sleep(1.5)  # its imports take about 1 s; then it has been refused at least once
         assert process.poll() is None
@@ -127,15 +131,3 @@ async def _forward(listener: socket.socket, address: str) -> None:
 
     async with await asyncio.start_server(serve, sock=listener) as server:
         await server.serve_forever()
-
-
-@pytest.mark.slow
-async def test_an_unknown_namespace_ends_it_with_a_clear_error(
-    demo: Session, start_worker: StartWorker, log: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("TEMPORAL_NAMESPACE", "nowhere")
-    process = start_worker(demo.info.address, "worker-nowhere")
-    await eventually(lambda: process.poll() is not None, "the Worker ended", within=60)
-    assert process.returncode == 1
-    assert "no Namespace 'nowhere'" in log.read_text()
-    assert "Traceback" not in log.read_text()

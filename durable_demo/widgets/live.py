@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 STATIC_LINES = 200
 """Lines of the static form: what a page of an executed notebook shows."""
 
+Work = Callable[[], Coroutine[Any, Any, T]]
+"""What is handed over to the background loop, which may be closed: so the coroutine is made there."""
 Reply = tuple[bool, str]
 """Whether a command was carried out, and words for the person who clicked."""
 
@@ -70,19 +72,19 @@ class LiveTrace(anywidget.AnyWidget):
 
     def stop(self) -> Pending[Answer]:
         """Asks the workflow to end gracefully; see `Run.stop`."""
-        return self._hand_over("stop the workflow", self._ask(_VERBS["stop"]))
+        return self._hand_over("stop the workflow", lambda: self._ask(_VERBS["stop"]))
 
     def pause(self) -> Pending[Answer]:
         """Freezes the workflow's sleep; see `Run.pause`."""
-        return self._hand_over("pause the workflow", self._ask(_VERBS["pause"]))
+        return self._hand_over("pause the workflow", lambda: self._ask(_VERBS["pause"]))
 
     def resume(self) -> Pending[Answer]:
         """Lets it go on; see `Run.resume`."""
-        return self._hand_over("resume the workflow", self._ask(_VERBS["resume"]))
+        return self._hand_over("resume the workflow", lambda: self._ask(_VERBS["resume"]))
 
     def cancel(self) -> Pending[Answer]:
         """Cancels the workflow; see `Run.cancel`."""
-        return self._hand_over("cancel the workflow", self._ask(_VERBS["cancel"]))
+        return self._hand_over("cancel the workflow", lambda: self._ask(_VERBS["cancel"]))
 
     def clear(self) -> None:
         """Empties the view; the workflow goes on."""
@@ -150,10 +152,10 @@ class LiveTrace(anywidget.AnyWidget):
 
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    def _commands(self) -> dict[str, Callable[[], Coroutine[Any, Any, Reply]]]:
+    def _commands(self) -> dict[str, Work[Reply]]:
         """What a browser may ask for, beside `clear` and `dismiss`; none of it takes arguments."""
 
-        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Callable[[], Coroutine[Any, Any, Reply]]:
+        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Work[Reply]:
             async def ask() -> Reply:
                 answer = await self._ask(verb)
                 return answer.accepted, answer.message
@@ -189,14 +191,14 @@ class LiveTrace(anywidget.AnyWidget):
                     self._feed.answer(command, ok=False, message=message)
                     return
                 try:
-                    self._demo.background.spawn(self._carry_out(command, work()), name=name)
+                    self._demo.background.spawn(self._carry_out(command, work), name=name)
                 except SessionClosed as error:
                     self._refuse(command, error)
 
-    async def _carry_out(self, command: str, work: Coroutine[Any, Any, Reply]) -> None:
+    async def _carry_out(self, command: str, work: Work[Reply]) -> None:
         """A browser's command: what is expected to go wrong is told there; all else also reaches `assert_clean()`."""
         try:
-            ok, message = await work
+            ok, message = await work()
         except DemoError as error:
             self._refuse(command, error)
         except Exception as error:
@@ -209,12 +211,12 @@ class LiveTrace(anywidget.AnyWidget):
         self._feed.alert(error)
         self._feed.answer(command, ok=False, message=str(error), alert=True)
 
-    def _hand_over(self, name: str, work: Coroutine[Any, Any, T]) -> Pending[T]:
+    def _hand_over(self, name: str, work: Work[T]) -> Pending[T]:
         """A command from Python: its error is shown in the browser and raised for whoever awaits it."""
 
         async def carry_out() -> T:
             try:
-                return await work
+                return await work()
             except Exception as error:
                 self._feed.alert(error)
                 raise

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Coroutine
 from typing import TYPE_CHECKING, Any
 
 from durable_demo.widgets import assets
-from durable_demo.widgets.live import LiveTrace, Reply
+from durable_demo.widgets.live import LiveTrace, Reply, Work
 from durable_demo.widgets.trace_view import SCRIPTS, STYLES
 
 if TYPE_CHECKING:
@@ -38,7 +37,7 @@ class Panel(LiveTrace):
         # Of several starts, and an attach before them, each sees what the one before it has done.
         self._one_start = asyncio.Lock()
         if attach:
-            self._hand_over("attach to a running workflow", self._attach())
+            self._hand_over("attach to a running workflow", self._attach)
 
     def start_monty(self, **options: Any) -> Pending[Run]:
         """Starts a Monty workflow and shows it; if one is shown that still runs, that one stays and is returned.
@@ -51,7 +50,7 @@ class Panel(LiveTrace):
             run, _ = await self._start(options)
             return run
 
-        return self._hand_over("start Monty", start())
+        return self._hand_over("start Monty", start)
 
     def watch(self, run: Run | str) -> Run:
         """Shows another workflow of any type, running or ended, from its beginning.
@@ -87,7 +86,7 @@ class Panel(LiveTrace):
                 if item.workflow_type == MONTY and item.status == "RUNNING" and self._run is None:
                     self._follow(item.run)
 
-    def _commands(self) -> dict[str, Callable[[], Coroutine[Any, Any, Reply]]]:
+    def _commands(self) -> dict[str, Work[Reply]]:
         async def start() -> Reply:
             run, new = await self._start({})
             return new, "" if new else f"Already running: {run.id}"

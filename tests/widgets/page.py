@@ -31,13 +31,16 @@ START = """async ({esm, css, views, key}) => {
   style.textContent = css;
   document.head.append(style);
   const listeners = new Set();
+  const jupyterView = {model: {comm_live: true}};
+  const liveListeners = new Set();
   window.kernel = {
     sent: [],
+    lose: (lost) => { jupyterView.model.comm_live = !lost; for (const listener of liveListeners) listener.call(jupyterView); },
     deliver: (messages) => { for (const message of messages) for (const listener of listeners) listener(structuredClone(message)); },
   };
   const model = {
     get: (name) => ({key})[name],
-    on: (name, listener) => { if (name === "msg:custom") listeners.add(listener); },
+    on: (name, listener) => { (name === "msg:custom" ? listeners : liveListeners).add(listener); },
     off: () => {},
     send: (message) => window.kernel.sent.push(structuredClone(message)),
   };

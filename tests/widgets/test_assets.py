@@ -31,7 +31,9 @@ def test_a_file_that_stands_before_what_it_imports_is_refused() -> None:
 
 
 def test_every_rule_is_scoped_to_our_own_elements() -> None:
-    selectors = re.findall(r"^\s*([^@{}/*\s][^{}]*)\{", re.sub(r"/\*.*?\*/", "", Panel._css, flags=re.DOTALL), re.MULTILINE)
+    selectors = re.findall(
+        r"^\s*([^@{}/*\s][^{}]*)\{", re.sub(r"/\*.*?\*/", "", Panel._css, flags=re.DOTALL), re.MULTILINE
+    )
     ours = [selector for selector in selectors if not re.fullmatch(r"\d+%|from|to", selector.strip())]
     assert len(ours) > 50
     assert [selector for selector in ours if ".durable-demo" not in selector] == []

@@ -37,7 +37,9 @@ async def command(widget: live.LiveTrace, name: str, **args: object) -> dict[str
 
 
 def last_state(widget: live.LiveTrace) -> dict[str, Any]:
-    return [message for message in widget.comm.sent if message["t"] in {"delta", "snapshot"}][-1]
+    """The newest state that a browser was told."""
+    nothing: dict[str, Any] = {"summary": {}, "panel": {"alerts": []}}
+    return next((message for message in reversed(widget.comm.sent) if message["t"] != "answer"), nothing)
 
 
 # --- starting and following ------------------------------------------------------------------------------------------
@@ -308,7 +310,9 @@ async def test_settling_brings_the_displayed_form_up_to_date_and_only_if_it_has_
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[str, str]] = []
-    monkeypatch.setattr(live, "display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"])))
+    monkeypatch.setattr(
+        live, "display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"]))
+    )
     monkeypatch.setattr(
         live, "update_display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"]))
     )
