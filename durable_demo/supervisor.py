@@ -27,7 +27,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from durable_demo import server, settings
-from durable_demo.errors import DemoError, PortTaken, StackError, StateDirError, WorkerFailed
+from durable_demo.errors import (
+    ConnectionFailed,
+    DemoError,
+    PortTaken,
+    ServerTooOld,
+    StackError,
+    StateDirError,
+    WorkerFailed,
+)
 from durable_demo.processes import environment, guarded, leave, python_command
 from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
 
@@ -152,11 +160,12 @@ class Server(Child):
     async def answers(self) -> bool:
         # Imported here, as below: it takes 0.7 s, which the processes that were just started need for themselves too.
         from durable_demo.connection import Connection, connect
-        from durable_demo.errors import NamespaceNotFound, ServerUnreachable
 
         try:
             await connect(Connection(self.address), deadline=_READY_ATTEMPT)
-        except (ServerUnreachable, NamespaceNotFound):  # it answers shortly before its Namespace is there
+        except ServerTooOld:
+            raise
+        except ConnectionFailed:  # not yet; its Namespace is there a little later than itself
             return False
         return True
 
@@ -186,7 +195,6 @@ class Worker(Child):
         from temporalio.service import RPCError
 
         from durable_demo.connection import Connection, configured, connect, pollers, worker_identity
-        from durable_demo.errors import ConnectionFailed
 
         connection = Connection(self.embedded_address) if self.embedded_address else configured()
         if not connection or not self.info:
@@ -287,7 +295,7 @@ class Supervisor:
             try:
                 await child.start()
                 await child.become_ready()
-            except (StackError, OSError) as error:
+            except (DemoError, OSError) as error:
                 logger.error("%s was not started again: %s", child.name, error)
                 await child.stop()
 

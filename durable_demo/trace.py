@@ -294,4 +294,6 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
             return replace(now, attempt=max(now.attempt, event.attempt) if event.tick else now.attempt)
         case e.WorkflowTaskFailed():
             return replace(now, problem=event.error)
+        case e.ActivityScheduled() | e.TimerStarted() | e.ChildWorkflow() | e.WorkflowContinuedAsNew():
+            return replace(now, problem="")  # its code goes on
     return now

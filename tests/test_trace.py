@@ -166,6 +166,19 @@ def test_markup_and_control_characters_of_a_workflow_are_shown_not_obeyed():
     assert "🐍" in page
 
 
+def test_a_problem_shows_until_the_workflow_goes_on():
+    story = Story().add(e.WorkflowStarted, 0, workflow_type="W")
+    story.add(e.WorkflowTaskFailed, 1, cause="NON_DETERMINISTIC_ERROR", error="the code has changed")
+    trace = Trace()
+    trace.apply(*story.events)
+    assert trace.summary.problem == "the code has changed"
+    assert "Temporal tries again" in trace.to_text()
+    trace.apply(*story.add(e.SignalReceived, 2, name="s").events[-1:])
+    assert trace.summary.problem
+    trace.apply(*story.add(e.TimerStarted, 3, timer_id="1", duration=2.0).events[-1:])
+    assert trace.summary.problem == ""
+
+
 def test_unknown_events_are_shown_as_json():
     trace = Trace()
     trace.apply(*Story().add(e.HistoryRecord, 0, event_type="MARKER_RECORDED", attributes={"a": 1}).events)

@@ -101,10 +101,15 @@ export function createFeed(send) {
     feed.panel = message.panel;
     const changed = [];
     for (const line of message.lines) {
-      const place = line[0] - feed.first;
-      if (place < 0) continue;
-      if (place < feed.lines.length) changed.push(line[0]);
-      feed.lines[place] = line;
+      const [number] = line;
+      if (number > feed.next) {
+        // More lines than anybody keeps came at once: the kernel has dropped all before this one.
+        feed.lines = [];
+        feed.first = number;
+      }
+      if (number < feed.first) continue;
+      if (number < feed.next) changed.push(number);
+      feed.lines[number - feed.first] = line;
     }
     const surplus = feed.lines.length - MAX_LINES;
     if (surplus > 0) {

@@ -35,9 +35,9 @@ SURFACES: dict[Theme, str] = {"light": "rgb(255, 255, 255)", "dark": "rgb(17, 17
 
 APP = "window.jupyterapp"
 CONTEXT = f"{APP}.shell.currentWidget?.context?.sessionContext"
-KERNEL_IS = f"""(status) => {{
+KERNEL_IS_READY = f"""() => {{
   const kernel = {CONTEXT}?.session?.kernel;
-  return kernel?.status === status && kernel?.connectionStatus === "connected";
+  return kernel?.status === "idle" && kernel?.connectionStatus === "connected";
 }}"""
 RUN_CELL = f"""async (place) => {{
   {APP}.shell.currentWidget.content.activeCellIndex = place;
@@ -199,7 +199,7 @@ class Notebook:
     async def _opened(self) -> None:
         await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
         await expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
-        await self.kernel_is("idle")
+        await self.page.wait_for_function(KERNEL_IS_READY)
         await self.page.evaluate(f"() => {{ {APP}.shell.collapseLeft(); {APP}.shell.collapseRight(); }}")
 
     async def command(self, name: str, **arguments: Any) -> None:
@@ -228,9 +228,10 @@ class Notebook:
         await asyncio.wait_for(self.page.evaluate(RUN_CELL, await self._place(word)), DEADLINE_S)
         await self._check_cells()
 
-    async def begin_cell(self, word: str) -> None:
-        """Runs it and does not wait for its end."""
+    async def begin_cell(self, word: str) -> Locator:
+        """Runs it and does not wait for its end; returns its prompt, which is `[*]:` until then."""
         await self.page.evaluate(f"(place) => {{ void ({RUN_CELL})(place); }}", await self._place(word))
+        return self.page.locator(".jp-CodeCell", has_text=word).locator(".jp-InputPrompt")
 
     async def _check_cells(self) -> None:
         errors = await self.page.evaluate(CELL_ERRORS)
@@ -243,16 +244,12 @@ class Notebook:
         found: list[tuple[int, str]] = await self.page.evaluate(CODE_CELLS)
         return found
 
-    async def kernel_is(self, status: Literal["idle", "busy"]) -> None:
-        """Waits until the kernel is that."""
-        await self.page.wait_for_function(KERNEL_IS, arg=status)
-
     async def restart_kernel(self) -> None:
         """By the menu, with its question answered."""
         await self.page.evaluate(f"() => {{ void {APP}.commands.execute('kernelmenu:restart'); }}")
         await self.page.locator(".jp-Dialog .jp-mod-accept").click()
         await expect(self.page.locator(".jp-Dialog")).to_have_count(0)
-        await self.kernel_is("idle")
+        await self.page.wait_for_function(KERNEL_IS_READY)
 
     async def close(self) -> None:
         """Ends its kernel."""

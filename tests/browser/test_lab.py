@@ -257,8 +257,8 @@ async def test_clicks_work_while_a_cell_is_busy(open_notebook: OpenNotebook, lab
     await notebook.run_through("Panel(")
     panel = notebook.panel()
     await expect(panel.button("Start Monty")).to_be_enabled()
-    await notebook.begin_cell("let-go")
-    await notebook.kernel_is("busy")
+    prompt = await notebook.begin_cell("let-go")
+    await expect(prompt).to_have_text("[*]:")
 
     await panel.start()
     await panel.tab("Workflow Trace").click()
@@ -266,9 +266,11 @@ async def test_clicks_work_while_a_cell_is_busy(open_notebook: OpenNotebook, lab
     await panel.button("Pause").click()
     await expect(panel.status).to_have_text("PAUSED")
     await panel.stop()
-    await notebook.kernel_is("busy")
+    await expect(prompt).to_have_text("[*]:")
+    await notebook.screenshot("clicks-while-busy")
     (lab.notebooks / "let-go").touch()
     await clean(notebook)
+    await expect(prompt).to_have_text("[3]:")
 
 
 async def test_the_trace_goes_on_when_the_worker_is_killed(

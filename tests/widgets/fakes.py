@@ -27,7 +27,7 @@ class RecordingComm(BaseComm):
         self.broken = False
         super().__init__(*args, **kwargs)
 
-    def publish_msg(self, msg_type: str, data: Any = None, **_: Any) -> None:
+    def publish_msg(self, msg_type: str, data: Any = None, *_: Any, **__: Any) -> None:
         if self.broken:
             raise RuntimeError("the comm is closed")
         if msg_type == "comm_msg" and data.get("method") == "custom":
@@ -82,7 +82,7 @@ class FakeRun:
         self.asked_after.append(after)
         place = 0
         while True:
-            while place >= len(self._events):
+            while place >= len(self._events):  # noqa: ASYNC110  # tests push from another thread
                 await asyncio.sleep(0.005)
             item = self._events[place]
             place += 1

@@ -35,8 +35,13 @@ START = """async ({esm, css, views, key}) => {
   const liveListeners = new Set();
   window.kernel = {
     sent: [],
-    lose: (lost) => { jupyterView.model.comm_live = !lost; for (const listener of liveListeners) listener.call(jupyterView); },
-    deliver: (messages) => { for (const message of messages) for (const listener of listeners) listener(structuredClone(message)); },
+    lose: (lost) => {
+      jupyterView.model.comm_live = !lost;
+      for (const listener of liveListeners) listener.call(jupyterView);
+    },
+    deliver: (messages) => {
+      for (const message of messages) for (const listener of listeners) listener(structuredClone(message));
+    },
   };
   const model = {
     get: (name) => ({key})[name],

@@ -26,7 +26,7 @@ def test_markup_is_never_parsed() -> None:
 
 
 def test_a_file_that_stands_before_what_it_imports_is_refused() -> None:
-    with pytest.raises(ValueError, match="actions.js imports dom.js, which must stand before it"):
+    with pytest.raises(ValueError, match=r"actions\.js imports dom\.js, which must stand before it"):
         assets.script("actions.js", "dom.js")
 
 

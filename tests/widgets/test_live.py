@@ -49,7 +49,8 @@ async def test_start_monty_shows_the_new_workflow_with_the_demo_preset(session: 
     panel = make_panel(session)
     run = await panel.start_monty(seed=7)
     await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
-    assert panel.run is run is session.begun[0]
+    assert panel.run is run
+    assert [run.id] == [begun.id for begun in session.begun]
     assert session.options == [{"min_sleep": 2.0, "max_sleep": 5.0, "seed": 7}]
 
 
@@ -310,12 +311,12 @@ async def test_settling_brings_the_displayed_form_up_to_date_and_only_if_it_has_
     session: FakeSession, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[tuple[str, str]] = []
-    monkeypatch.setattr(
-        live, "display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"]))
-    )
-    monkeypatch.setattr(
-        live, "update_display", lambda bundle, raw, display_id: shown.append((display_id, bundle["text/html"]))
-    )
+
+    def show(bundle: dict[str, str], *, raw: bool, display_id: str) -> None:
+        shown.append((display_id, bundle["text/html"]))
+
+    monkeypatch.setattr(live, "display", show)
+    monkeypatch.setattr(live, "update_display", show)
     panel = make_panel(session)
     (settle,) = session.on_settle
     settle()

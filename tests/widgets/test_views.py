@@ -19,7 +19,7 @@ DISCONNECTED = "Disconnected from the kernel - run this cell again to reconnect.
 
 
 async def running(page: WidgetPage, *, tab: str = "Workflow Trace", **options: Any) -> None:
-    """A panel whose workflow sleeps in its third iteration."""
+    """A panel whose workflow sleeps in its second iteration."""
     await page.open(**options)
     page.feed.show(following=True)
     page.feed.apply(
@@ -106,7 +106,7 @@ async def test_the_dot_pulses_has_words_and_is_still_under_reduced_motion(widget
 async def test_the_trace_shows_header_lines_progress_and_totals(widget_page: WidgetPage) -> None:
     await running(widget_page)
     page = widget_page.page
-    assert (await page.locator(".dd-facts").inner_text()).split("\n") == [
+    assert await page.locator(".dd-fact").all_text_contents() == [
         "Workflow: monty-python-1a2b3c4d",
         "Status: RUNNING",
         "Started: 2025-01-19 10:30:01",
@@ -344,14 +344,22 @@ async def test_many_news_at_once_are_summed_up(widget_page: WidgetPage) -> None:
 
 
 CONTRAST = """() => {
-    const parse = (text) => { const n = text.match(/[\\d.]+/g).map(Number); return text.startsWith("color(srgb") ? [n[0]*255, n[1]*255, n[2]*255, n[3] ?? 1] : [n[0], n[1], n[2], n[3] ?? 1]; };
+    const parse = (text) => {
+        const numbers = text.match(/[\\d.]+/g).map(Number);
+        const scale = text.startsWith("color(srgb") ? 255 : 1;
+        return [...numbers.slice(0, 3).map((value) => value * scale), numbers[3] ?? 1];
+    };
     const over = (top, below) => [0, 1, 2].map((i) => top[i] * top[3] + below[i] * (1 - top[3])).concat(1);
-    const luminance = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.04045 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; }); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
-    const background = (node) => { const layers = []; for (let n = node; n; n = n.parentElement) layers.unshift(parse(getComputedStyle(n).backgroundColor)); return layers.reduce((below, top) => over(top, below), [255, 255, 255, 1]); };
+    const linear = (value) => (value / 255 <= 0.04045 ? value / 255 / 12.92 : ((value / 255 + 0.055) / 1.055) ** 2.4);
+    const luminance = ([r, g, b]) => 0.2126 * linear(r) + 0.7152 * linear(g) + 0.0722 * linear(b);
+    const background = (node) => {
+        const below = node.parentElement ? background(node.parentElement) : [255, 255, 255, 1];
+        return over(parse(getComputedStyle(node).backgroundColor), below);
+    };
     const poor = [];
     for (const node of document.querySelectorAll(".durable-demo *")) {
-        const own = [...node.childNodes].some((child) => child.nodeType === 3 && child.data.trim());
-        if (!own || !node.checkVisibility({visibilityProperty: true}) || node.closest(".dd-hidden")) continue;
+        const ownText = [...node.childNodes].some((child) => child.nodeType === Node.TEXT_NODE && child.data.trim());
+        if (!ownText || !node.checkVisibility({visibilityProperty: true}) || node.closest(".dd-hidden")) continue;
         const below = background(node);
         const [a, b] = [luminance(over(parse(getComputedStyle(node).color), below)), luminance(below)];
         const ratio = (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
@@ -389,7 +397,8 @@ async def test_nothing_is_wider_than_the_panel(widget_page: WidgetPage, width: i
     await widget_page.show(widget_page.quote(2, "z" * 500))
     wide = await widget_page.page.evaluate(
         """() => [...document.querySelectorAll(".durable-demo, .durable-demo *")]
-            .filter((node) => node.checkVisibility() && !node.closest(".dd-hidden") && node.getBoundingClientRect().right > innerWidth)
+            .filter((node) => node.checkVisibility() && !node.closest(".dd-hidden"))
+            .filter((node) => node.getBoundingClientRect().right > innerWidth)
             .map((node) => node.className)"""
     )
     assert wide == []
