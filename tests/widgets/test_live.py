@@ -119,7 +119,9 @@ async def test_a_follower_that_fails_is_shown_is_told_to_assert_clean_and_goes_o
     run.push(ServerUnreachable("the server is away", why="it was killed", remedy="start it"))
     await panel.until(lambda trace: "the server is away" in trace.summary.problem, 5)
     await eventually(lambda: last_state(panel)["panel"]["following"] is False, "the browser knows")
-    assert [type(error) for error in session.background.unseen_errors()] == [ServerUnreachable]
+    await eventually(
+        lambda: [type(error) for error in session.background.unseen_errors()] == [ServerUnreachable], "assert_clean"
+    )
     answer = await command(panel, "start_monty")
     assert answer["message"] == f"Already running: {run.id}"
     run.quoted("two", 2)
