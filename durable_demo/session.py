@@ -31,8 +31,8 @@ class Session:
     Attributes:
         background: The loop that carries all traffic.
         stack: The embedded server and Worker.
-        on_settle: Called on the caller's thread by `assert_clean()` and `close()`, before anything else: the moment to
-            bring what a notebook shows up to date.
+        on_settle: Called on the caller's thread by `assert_clean()` before it looks, and by `close()` at its end: the
+            moment to bring what a notebook shows up to date.
     """
 
     def __init__(self, home: Path | str | None = None) -> None:
@@ -66,13 +66,13 @@ class Session:
 
     async def close(self) -> None:
         """Disconnects and gives the stack back; it ends when no other session uses it. Workflows stay."""
-        self._settle()
         if self.background.running:
             try:
                 await self.background.run(self.stack.close(), name="close the session")
             finally:
                 self._client = None
                 await asyncio.to_thread(self.background.close)
+        self._settle()
 
     async def __aenter__(self) -> Self:
         return await self.start()

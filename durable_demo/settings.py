@@ -98,7 +98,7 @@ START_DEADLINE = timedelta(seconds=30)
 """How long the embedded server and Worker may take to start, on a slow laptop with a cold disk."""
 LOCK_DEADLINE = timedelta(seconds=60)
 """How long a start waits for another process that is starting or stopping the same stack."""
-LEASE_GRACE = timedelta(seconds=4)
+LEASE_GRACE = timedelta(seconds=6)
 """How long a stack outlives its last session, so that a kernel restart finds it running."""
 LEASE_POLL_INTERVAL = timedelta(milliseconds=250)
 RESTART_DELAY = timedelta(seconds=0.2)

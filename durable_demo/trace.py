@@ -238,7 +238,9 @@ class Trace:
             f"<p><strong>Workflow:</strong> <code>{html.escape(printable(summary.workflow_id))}</code><br>"
             f"<strong>Status:</strong> {html.escape(summary.status)}<br>"
             f"<strong>Started:</strong> {html.escape(calendar(summary.started))}{problem}</p>\n"
-            f"<p><strong>Events:</strong></p>\n<pre>{gone}{rows}</pre>\n<p>{html.escape(summary.footer)}</p>"
+            # Jupyter gives `pre` in an output the font of the page, and `code` in it a monospaced one.
+            f"<p><strong>Events:</strong></p>\n<pre><code>{gone}{rows}</code></pre>\n"
+            f"<p>{html.escape(summary.footer)}</p>"
         )
 
     def _repr_html_(self) -> str:

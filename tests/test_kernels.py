@@ -9,6 +9,7 @@ import asyncio
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import sys
 import time
@@ -24,7 +25,8 @@ from durable_demo.stack import Stack, StackInfo
 
 ROOT = Path(__file__).parents[1]
 INSTALLED = "installed"
-VERSIONS = [INSTALLED, "7.3.0", "6.31.0"]
+VERSIONS = [INSTALLED, "6.31.0"]
+"""Not 7.3.0: it loses about one request in a hundred and hangs, also with plain cells and without the kit."""
 DEADLINE_S = 60.0
 GONE_S = 15.0
 """So long after its last kernel was killed, nothing of a stack is left."""
@@ -62,7 +64,7 @@ class Kernel:
 
     def begin(self, source: str) -> str:
         """Runs a cell and does not wait for it."""
-        request: str = self.client.execute(source, allow_stdin=False)
+        request: str = self.client.execute(source, allow_stdin=False, stop_on_error=False)
         return request
 
     def finish(self, request: str) -> str:
@@ -85,8 +87,8 @@ class Kernel:
 
     @staticmethod
     def _ends(message: Message, request: str) -> bool:
-        state = message["content"].get("execution_state")
-        return message["parent_header"].get("msg_id") == request and state == "idle"
+        ended: bool = message["content"].get("execution_state") == "idle"
+        return ended and message["parent_header"].get("msg_id") == request
 
     # --- what comes ---
 
@@ -360,11 +362,14 @@ def test_an_interrupted_cell_stalls_no_workflow(kernel: Kernel, browser: Browser
         kernel.finish(request)
     before = quotes_of(kernel)
     browser.forget()
-    goes_on = browser.sees("further quotes", lambda summary, _: summary["quotes"] >= before + 2)
+    goes_on = browser.sees("further quotes", lambda summary, _: (summary["quotes"] or 0) >= before + 2)
     assert goes_on["summary"]["attempt"] == 1
     assert stack.worker is not None
     assert stack.worker.alive
     assert kernel.run("print((await run.stop()).accepted)\nawait demo.assert_clean()") == "True"
+
+
+PRINT_FACTS = "print(*[line.text for line in panel.trace.lines if line.kind != 'progress'], sep='\\n')"
 
 
 def named_in_environment(home: Path) -> list[psutil.Process]:
@@ -379,39 +384,43 @@ def named_in_environment(home: Path) -> list[psutil.Process]:
     return found
 
 
-def test_a_killed_kernel_leaves_no_process_and_a_new_one_shows_the_whole_trace(tmp_path: Path) -> None:
-    killed = Kernel(tmp_path)
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    """A state directory in which nothing runs."""
+    yield tmp_path
+    asyncio.run(Stack(tmp_path).down())
+
+
+def test_a_killed_kernel_leaves_no_process_and_a_new_one_shows_the_whole_trace(home: Path) -> None:
+    killed = Kernel(home)
     try:
         killed.run(f"{START}\npanel = Panel(demo)")
-        workflow_id = started(killed)
         browser = Browser(killed)
-        browser.send({"t": "hello"})
-        browser.sees("two quotes", lambda summary, _: summary["quotes"] >= 2)
-        lines_before = killed.run(
-            "print(*[line.text for line in panel.trace.lines if line.kind != 'progress'], sep='\\n')"
-        )
-        assert len(named_in_environment(tmp_path)) >= 4  # kernel, supervisor, server, Worker
-        assert killed.manager.provisioner is not None
-        psutil.Process(killed.manager.provisioner.pid).kill()
+        workflow_id = started(killed)
+        browser.sees("two quotes", lambda summary, _: (summary["quotes"] or 0) >= 2)
+        facts = killed.run(PRINT_FACTS)
+        process = int(killed.run("import os\nprint(os.getpid())"))
+        assert len(named_in_environment(home)) >= 4  # kernel, supervisor, server, Worker
+
+        os.kill(process, signal.SIGKILL)
+
         deadline = time.monotonic() + GONE_S
-        while left := named_in_environment(tmp_path):
+        while left := named_in_environment(home):
             assert time.monotonic() < deadline, f"{GONE_S:g} s after the kernel was killed there are still {left}"
             time.sleep(0.1)
     finally:
         killed.close()
 
-    kernel = Kernel(tmp_path)
+    kernel = Kernel(home)
     try:
         kernel.run(f"{START}\npanel = Panel(demo)")
         browser = Browser(kernel)
         browser.send({"t": "hello"})
-        quotes = lines_before.count(': "')
-        seen = browser.sees("a further quote", lambda summary, _: (summary["quotes"] or 0) > quotes)
+        quotes = facts.count(': "')
+        seen = browser.sees("further quotes", lambda summary, _: (summary["quotes"] or 0) >= quotes + 2)
         assert seen["summary"]["workflow_id"] == workflow_id
-        lines = kernel.run("print(*[line.text for line in panel.trace.lines if line.kind != 'progress'], sep='\\n')")
-        assert lines.startswith(lines_before)
+        assert kernel.run(PRINT_FACTS).startswith(facts)
         kernel.run("run = panel.run\nawait run.stop()\nawait run.result()\nawait demo.assert_clean()")
         kernel.run("await demo.close()")
     finally:
         kernel.close()
-        asyncio.run(Stack(tmp_path).down())

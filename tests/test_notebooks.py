@@ -37,7 +37,8 @@ each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for pa
 
 
 def read(path: Path) -> NotebookNode:
-    return nbformat.read(path, as_version=4)
+    node: NotebookNode = nbformat.read(path, as_version=4)
+    return node
 
 
 def code_cells(node: NotebookNode) -> list[NotebookNode]:
@@ -134,7 +135,7 @@ class Ran:
 
     def cell(self, name: str) -> NotebookNode:
         """The cell with this id."""
-        (found,) = [cell for cell in self.node.cells if cell.id == name]
+        found: NotebookNode = next(cell for cell in self.node.cells if cell.id == name)
         return found
 
 

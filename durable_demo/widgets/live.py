@@ -239,8 +239,11 @@ class LiveTrace(anywidget.AnyWidget):
 
     def _bundle(self) -> dict[str, Any]:
         page, text = self._feed.static(STATIC_LINES)
+        bundle = {"text/html": page, "text/plain": text}
+        if not self._demo.started:
+            return bundle  # a widget of a closed session could only refuse; its static form can be read
         view = {"version_major": 2, "version_minor": 0, "model_id": self.model_id}
-        return {"application/vnd.jupyter.widget-view+json": view, "text/html": page, "text/plain": text}
+        return {"application/vnd.jupyter.widget-view+json": view, **bundle}
 
     def _repr_mimebundle_(self, **_kwargs: object) -> tuple[dict[str, Any], dict[str, Any]]:
         return self._bundle(), {}
@@ -254,7 +257,7 @@ class LiveTrace(anywidget.AnyWidget):
         """Brings the static form in the notebook up to date; nbclient takes that from a cell's own thread only."""
         self._feed.flush()
         bundle = self._bundle()
-        if self._displayed and self._displayed != bundle["text/html"]:
+        if self._displayed and (self._displayed != bundle["text/html"] or not self._demo.started):
             self._displayed = bundle["text/html"]
             update_display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
 

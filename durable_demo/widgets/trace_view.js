@@ -7,6 +7,7 @@ import { feedOf } from "./feed.js";
 const ROWS_PER_FRAME = 500;
 const ROWS_PER_BLOCK = 100;
 const AT_END_PX = 24;
+const HAND_MS = 1_000;
 const SPEAK_INTERVAL_MS = 1_500;
 
 /** Header, events and totals of the feed's workflow; the buttons are the caller's to place. */
@@ -98,6 +99,8 @@ function createHeader(feed) {
     drawProgress(summary);
   }
 
+  let shown = 0;
+
   function drawProgress({ progress: value, activity, attempt: number }) {
     // The row keeps its place between two pieces of work, so that the events below do not jump.
     progress.hidden = !feed.active;
@@ -112,7 +115,10 @@ function createHeader(feed) {
     setAttribute(bar, "aria-valuenow", whole);
     setAttribute(bar, "aria-valuetext", `${whole} percent, attempt ${number}`);
     setAttribute(bar, "aria-label", words || "Progress");
+    // Forwards it glides; a new piece of work begins anew at once.
+    fill.style.transition = value < shown ? "none" : "";
     fill.style.width = `${Math.min(100, Math.max(0, value))}%`;
+    shown = value;
   }
 
   return { el, draw };
@@ -137,6 +143,7 @@ function createEvents(feed) {
   let stale = new Set();
   let following = true;
   let lastTop = 0;
+  let touched = -Infinity;
   let seen = 0;
 
   function makeRow([number, timestamp, text, kind]) {
@@ -207,9 +214,11 @@ function createEvents(feed) {
   function onScroll() {
     const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < AT_END_PX;
     // Only an upward move is the reader's: rows that come or take their real height move the end away, never the top up.
+    // Jupyter takes cells out of the page and puts them back, which shows the top: the reader has no hand in that.
     if (atEnd) following = true;
-    else if (log.scrollTop < lastTop - 1) following = false;
+    else if (log.scrollTop < lastTop - 1 && (log.scrollTop > 0 || performance.now() - touched < HAND_MS)) following = false;
     lastTop = log.scrollTop;
+    if (following && !atEnd) pin();
     if (following) seen = feed.next;
     log.classList.toggle("dd-reading", !following);
     drawJump();
@@ -223,8 +232,12 @@ function createEvents(feed) {
     log.focus({ preventScroll: true });
   }
 
+  for (const hand of ["wheel", "touchmove", "keydown", "pointerdown"]) {
+    log.addEventListener(hand, () => (touched = performance.now()), { passive: true });
+  }
   const resize = new ResizeObserver(() => {
     if (following) pin();
+    else if (log.clientHeight > 0) onScroll(); // all may be in view now
   });
   resize.observe(log);
   resize.observe(rowsHost);

@@ -68,10 +68,10 @@ async def test_start_watch_stop_reload_and_restart_on_the_first_notebook(
     await panel.stop()
     result = await outside.attach(workflow_id).result()
     assert result.final_status == "stopped"
-    counts = (
-        f"Iterations: {result.total_iterations} | Quotes Delivered: {result.total_quotes_delivered} | Total Runtime: "
+    totals = (
+        f"Iterations: {result.total_iterations} | Quotes Delivered: {result.total_quotes_delivered} | Total Runtime"
     )
-    await expect(panel.totals).to_contain_text(counts)
+    await expect(panel.totals).to_contain_text(totals)
     assert len(await delivered(panel)) == result.total_quotes_delivered
     await notebook.screenshot("first-notebook-totals")
     await panel.button("Clear").click()
@@ -89,11 +89,13 @@ async def test_start_watch_stop_reload_and_restart_on_the_first_notebook(
     await expect(panel.line("Workflow started")).to_be_visible()
     assert (await delivered(panel))[: len(before)] == before
     await expect(panel.line('Iteration 2: "')).to_be_visible()
+    await panel.root.scroll_into_view_if_needed()
     await notebook.screenshot("first-notebook-reloaded")
 
     await notebook.restart_kernel()
     await expect(panel.root.get_by_text("Disconnected from the kernel")).to_be_visible()
     await expect(panel.button("Stop Workflow")).to_be_disabled()
+    await panel.root.scroll_into_view_if_needed()
     await notebook.screenshot("first-notebook-kernel-lost")
     await notebook.run_through("Panel(")
     await panel.tab("Workflow Trace").click()
@@ -182,23 +184,23 @@ async def test_the_keyboard_alone_is_enough_and_notebook_shortcuts_do_not_leak(
 
 
 async def test_looks_in_both_themes_wide_and_narrow(open_notebook: OpenNotebook, lab: Lab) -> None:
-    notebook = await open_notebook(lab.write("looks.ipynb", SESSION, PANEL, "panel.cancel()", CLEAN))
+    notebook = await open_notebook(lab.write("looks.ipynb", SESSION, PANEL, CLEAN))
     await notebook.run_through("Panel(")
     panel = notebook.panel()
-    theme: Theme = "light"
+    themes: list[Theme] = ["light", "dark"]
 
     async def look(state: str) -> None:
-        nonlocal theme
-        for _ in range(2):
+        """In the theme that is there, and then in the other one: each change takes a second."""
+        for theme in themes:
+            await notebook.set_theme(theme)
             for width in (1400, 450):
                 await notebook.page.set_viewport_size({"width": width, "height": 1000})
                 await panel.tab("Chat").scroll_into_view_if_needed()
                 assert await panel.sticking_out() == [], f"{state}, {theme}, {width} px"
                 await expect(panel.root).to_have_css("color-scheme", theme)
+                await expect(panel.root.get_by_role("button", name="Jump to latest")).to_be_hidden()
                 await notebook.screenshot(f"{state}-{theme}-{width}")
-            if _ == 0:
-                theme = "dark" if theme == "light" else "light"
-                await notebook.set_theme(theme)
+        themes.reverse()
 
     await expect(panel.button("Start Monty")).to_be_enabled()
     await look("chat-empty")
@@ -216,7 +218,6 @@ async def test_looks_in_both_themes_wide_and_narrow(open_notebook: OpenNotebook,
     await expect(panel.status).to_have_text("RUNNING")
     await panel.stop()
     await look("trace-completed")
-    await notebook.set_theme("light")
     await clean(notebook)
 
 
@@ -289,13 +290,12 @@ async def test_the_trace_goes_on_when_the_worker_is_killed(
 
     again = panel.line(re.compile(r"Iteration 1: attempt 2, goes on from \d+%"))
     await expect(again).to_be_visible()
-    await expect(panel.root.locator(".dd-progress-attempt")).to_have_text("Attempt 2")
     await notebook.screenshot("worker-killed")
     found = re.search(r"from (\d+)%", await again.inner_text())
     assert found is not None
     assert int(found[1]) >= 20, "it goes on from its checkpoint"
     await expect(panel.line('Iteration 2: "')).to_be_visible()
-    assert [quote.split(":")[0] for quote in await delivered(panel)] == ["Iteration 1", "Iteration 2"]
+    assert [quote.split(":")[0] for quote in await delivered(panel)][:2] == ["Iteration 1", "Iteration 2"]
     await panel.stop()
     await clean(notebook)
 
@@ -310,8 +310,10 @@ async def test_a_saved_notebook_shows_the_whole_trace_in_nbconvert(
     name = lab.write("static.ipynb", SESSION, PANEL, watch, CLEAN)
     notebook = await open_notebook(name)
     await notebook.run_all()
-    await notebook.panel().tab("Workflow Trace").click()
-    quotes = await delivered(notebook.panel())
+    panel = notebook.panel()
+    await panel.tab("Workflow Trace").click()
+    await expect(panel.line("Workflow completed after 3 iterations and 3 quotes")).to_be_visible()
+    quotes = await delivered(panel)
     assert len(quotes) == 3
     await notebook.command("docmanager:save")
     await clean(notebook)
@@ -331,6 +333,7 @@ async def test_a_saved_notebook_shows_the_whole_trace_in_nbconvert(
     await page.goto((lab.notebooks / name).with_suffix(".html").as_uri(), wait_until="domcontentloaded")
     for words in [*quotes, "Status: COMPLETED", "Iterations: 3 | Quotes Delivered: 3"]:
         await expect(page.locator("body")).to_contain_text(words)
+    await expect(page.get_by_text("Workflow started").last).to_have_css("font-family", re.compile("monospace"))
     await expect(page.get_by_text("Error displaying widget")).to_have_count(0)
     await page.screenshot(path=SCREENSHOTS / "nbconvert.png", full_page=True)
     await page.close()

@@ -131,6 +131,7 @@ class FakeSession:
     begun: list[FakeRun] = field(default_factory=list)
     options: list[dict[str, Any]] = field(default_factory=list)
     start_error: Exception | None = None
+    started: bool = True
 
     async def start_monty(self, **options: Any) -> FakeRun:
         await asyncio.sleep(0.01)

@@ -334,6 +334,10 @@ async def test_settling_brings_the_displayed_form_up_to_date_and_only_if_it_has_
     assert len(shown) == 2
     assert shown[0][0] == shown[1][0]
     assert "Spam" in shown[1][1]
+    session.started = False
+    settle()
+    assert len(shown) == 3, "the view of a closed session gives way to its static form"
+    assert list(panel._bundle()) == ["text/html", "text/plain"]
 
 
 async def test_the_repr_is_short(session: FakeSession) -> None:

@@ -265,6 +265,43 @@ async def test_the_trace_follows_the_end_unless_the_reader_scrolls_up(widget_pag
     await expect(page.locator(".dd-line").last).to_be_in_viewport()
 
 
+async def test_the_trace_keeps_to_its_end_when_jupyter_puts_its_cell_elsewhere(widget_page: WidgetPage) -> None:
+    await running(widget_page, width=400)
+    page = widget_page.page
+    await widget_page.show(*widget_page.quotes(60))
+    # Taken out and put back between a scroll of the view's own and the event of that scroll.
+    await page.evaluate(
+        """() => new Promise((done) => {
+            const log = document.querySelector(".dd-log");
+            const view = log.closest(".durable-demo");
+            new ResizeObserver((_, observer) => {
+                if (log.clientHeight > 150) return;
+                observer.disconnect();
+                view.replaceWith(view.cloneNode());
+                document.querySelector(".durable-demo").replaceWith(view);
+                done();
+            }).observe(log);
+            log.style.height = "150px";
+        })"""
+    )
+    await expect(page.locator(".dd-line").last).to_be_in_viewport()
+    await expect(page.get_by_role("button", name="Jump to latest")).to_be_hidden()
+
+
+async def test_the_way_to_the_latest_goes_when_all_is_in_view(widget_page: WidgetPage) -> None:
+    await running(widget_page)
+    page = widget_page.page
+    await widget_page.show(*widget_page.quotes(15))
+    log = page.get_by_role("log")
+    await log.evaluate("(log) => { log.style.height = '120px'; }")
+    await log.hover()
+    await page.mouse.wheel(0, -1000)
+    jump = page.get_by_role("button", name="Jump to latest")
+    await expect(jump).to_be_visible()
+    await log.evaluate("(log) => { log.style.height = '700px'; }")
+    await expect(jump).to_be_hidden()
+
+
 async def test_lines_that_came_while_the_tab_was_hidden_are_at_the_end_when_it_opens(widget_page: WidgetPage) -> None:
     await running(widget_page, tab="Chat")
     await widget_page.show(*widget_page.quotes(300))
