@@ -34,7 +34,7 @@ from durable_demo.errors import (
 )
 from durable_demo.follow import follow
 from durable_demo.history import Offset
-from durable_demo.wording import calendar, printable
+from durable_demo.wording import calendar, plural, printable
 from durable_demo.workflows.monty import MontyPythonResult, MontyPythonWorkflow
 from durable_demo.workflows.quotes import check_quotes
 
@@ -251,7 +251,7 @@ class Run:
             )
         except WorkflowUpdateFailedError as error:
             raise NotPossible(f"{self.id} refused the quotes", why=reason(error.cause or error)) from error
-        return Answer(True, f"{len(checked)} quote(s) added, {total} of your own now")
+        return Answer(True, f"{plural(len(checked), 'quote')} added, {total} of your own now")
 
     async def result(self, timeout: Seconds | None = RESULT_TIMEOUT) -> Any:
         """Waits for its end, over server restarts and continue-as-new.

@@ -152,7 +152,7 @@ async def test_it_starts_ready_and_private_and_again_harmlessly(stack: Stack, ho
     assert stack.sessions() == 1
     assert set(modes(home).values()) == {0o700, 0o600}
     assert "serves Task Queue" in stack.logs("worker")
-    assert "Server" in stack.logs("server", lines=5)
+    await eventually(lambda: "Server" in stack.logs("server", lines=5), "the server says hello")
 
 
 async def test_sessions_share_it_and_the_last_one_takes_it_along(stack: Stack, home: Path) -> None:
