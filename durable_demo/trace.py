@@ -240,7 +240,7 @@ class Trace:
             f"<strong>Started:</strong> {html.escape(calendar(summary.started))}{problem}</p>\n"
             # Jupyter gives `pre` in an output the font of the page, and `code` in it a monospaced one.
             f"<p><strong>Events:</strong></p>\n<pre><code>{gone}{rows}</code></pre>\n"
-            f"<p>{html.escape(summary.footer)}</p>"
+            f"<p><strong>{html.escape(summary.footer)}</strong></p>"
         )
 
     def _repr_html_(self) -> str:
