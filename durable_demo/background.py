@@ -90,7 +90,7 @@ class BackgroundLoop:
     def __init__(self) -> None:
         self.errors: list[BaseException] = []
         self._pending: list[Pending[Any]] = []
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
 
@@ -129,16 +129,16 @@ class BackgroundLoop:
         Raises:
             SessionClosed: The loop does not run.
         """
-        loop = self._loop
-        if loop is None:
-            coroutine.close()
-            raise SessionClosed(
-                f"cannot {name}: the session is not started or is closed",
-                remedy="run `await demo.start()` and try again",
-            )
-        pending = Pending(name, asyncio.run_coroutine_threadsafe(coroutine, loop))
-        with self._lock:
-            self._pending = [work for work in self._pending if not work.done or work.unseen is not None]
+        with self._lock:  # what is handed over before a close() is still begun, and then cancelled by it
+            if self._loop is None:
+                coroutine.close()
+                raise SessionClosed(
+                    f"cannot {name}: the session is not started or is closed",
+                    remedy="run `await demo.start()` and try again",
+                )
+            pending = Pending(name, asyncio.run_coroutine_threadsafe(coroutine, self._loop))
+            seen = [work for work in self._pending if work.done and work.unseen is None]
+            self._pending = [work for work in self._pending if work not in seen]
             self._pending.append(pending)
         return pending
 
@@ -184,9 +184,9 @@ class BackgroundLoop:
     def unseen_errors(self) -> list[BaseException]:
         """Takes what went wrong and was not retrieved by anybody; a second call gives only what is new."""
         with self._lock:
-            unseen = [error for work in self._pending if (error := work.unseen) is not None]
-            self._pending = [work for work in self._pending if not work.done]
-            found, self.errors = [*self.errors, *unseen], []
+            ended = [work for work in self._pending if work.done]
+            self._pending = [work for work in self._pending if work not in ended]
+            found, self.errors = [*self.errors, *(error for work in ended if (error := work.unseen) is not None)], []
         return found
 
     def close(self) -> None:

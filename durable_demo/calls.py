@@ -18,7 +18,16 @@ from temporalio.service import RPCError, RPCStatusCode
 
 from durable_demo import settings
 from durable_demo.background import BackgroundLoop
-from durable_demo.errors import DemoError, InvalidInput, ServerUnreachable, WorkerUnavailable, WorkflowNotFound
+from durable_demo.errors import (
+    ConnectionFailed,
+    DemoError,
+    InvalidInput,
+    NotPossible,
+    ServerUnreachable,
+    SessionClosed,
+    WorkerUnavailable,
+    WorkflowNotFound,
+)
 
 T = TypeVar("T")
 
@@ -62,7 +71,7 @@ def unreachable(error: BaseException, what: str) -> ServerUnreachable:
 
 
 def translated(error: Exception, what: str) -> Exception:
-    """Our error for one of the SDK's; the error itself if it is not about the call."""
+    """Our error for one of the SDK's; the error itself if it is no answer of the server."""
     if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError):
         return WorkerUnavailable(
             f"cannot {what}: no Worker has answered in time",
@@ -79,6 +88,12 @@ def translated(error: Exception, what: str) -> Exception:
         )
     if isinstance(error, RPCError) and error.status == RPCStatusCode.INVALID_ARGUMENT:
         return InvalidInput(f"cannot {what}: the server refused it", why=reason(error))
+    if isinstance(error, RPCError) and error.status in (RPCStatusCode.PERMISSION_DENIED, RPCStatusCode.UNAUTHENTICATED):
+        return ConnectionFailed(
+            f"cannot {what}: the server refused the credentials", why=reason(error), remedy="check TEMPORAL_API_KEY"
+        )
+    if isinstance(error, RPCError):
+        return NotPossible(f"cannot {what}: the server refused it", why=reason(error))
     return error
 
 
@@ -120,4 +135,8 @@ class Caller:
             except Exception as error:
                 raise translated(error, what) from error
 
-        return await self.background.run(bounded(), name=what)
+        try:
+            return await self.background.run(bounded(), name=what)
+        except SessionClosed:
+            call.close()  # it was never begun
+            raise

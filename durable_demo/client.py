@@ -20,7 +20,7 @@ from durable_demo.background import BackgroundLoop
 from durable_demo.calls import Caller
 from durable_demo.errors import InvalidInput
 from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
-from durable_demo.wording import calendar, printable, seconds
+from durable_demo.wording import calendar, one_line, printable, seconds
 from durable_demo.workflows.monty import MontyPythonInput, MontyPythonWorkflow
 from durable_demo.workflows.quotes import check_quotes
 
@@ -65,7 +65,7 @@ class Runs(list[RunSummary]):
         if not self:
             return "No workflows yet: start one with `run = await demo.start_monty()`"
         rows = [
-            (item.workflow_id, item.workflow_type, item.status, calendar(item.started.isoformat()),
+            (one_line(item.workflow_id), one_line(item.workflow_type), item.status, calendar(item.started.isoformat()),
              seconds(item.duration.total_seconds()))
             for item in self
         ]  # fmt: skip
@@ -82,7 +82,7 @@ class Runs(list[RunSummary]):
             return "<p>No workflows yet: start one with <code>run = await demo.start_monty()</code></p>"
         head = "".join(f"<th>{name}</th>" for name in ("Workflow ID", "Type", "Status", "Started", "Duration"))
         rows = "".join(
-            f"<tr><td><code>{html.escape(item.workflow_id)}</code></td><td>{html.escape(item.workflow_type)}</td>"
+            f"<tr><td><code>{html.escape(one_line(item.workflow_id))}</code></td><td>{html.escape(one_line(item.workflow_type))}</td>"
             f"<td>{item.status}</td><td>{calendar(item.started.isoformat())}</td>"
             f"<td>{seconds(item.duration.total_seconds())}</td></tr>"
             for item in self
@@ -168,7 +168,7 @@ class DemoClient:
         return Run(self._call, workflow_id)
 
     async def runs(self, *, limit: int = 100) -> Runs:
-        """Workflows on this session's Task Queue, running and past, newest first.
+        """Workflows on this session's Task Queue, running and past, newest first, out of the last 1,000.
 
         Args:
             limit: How many at most, 1 to 1,000.
@@ -181,22 +181,23 @@ class DemoClient:
             raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LISTED}, not {str(limit)[:40]}")
 
         async def listed() -> Runs:
-            # Each workflow once: the runs that it continued from are the same workflow.
             query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
-            found = Runs()
-            async for item in self.temporal.list_workflows(query, limit=limit):
-                found.append(
-                    RunSummary(
-                        workflow_id=item.id,
-                        run_id=item.run_id,
-                        workflow_type=item.workflow_type,
-                        status=status_name(item.status),
-                        started=item.start_time,
-                        closed=item.close_time,
-                        run=Run(self._call, item.id),
-                    )
+            # The server lists what runs before what has ended: the newest are known when all have been seen.
+            found = [item async for item in self.temporal.list_workflows(query, limit=MAX_LISTED)]
+            found.sort(key=lambda item: item.start_time, reverse=True)
+            latest: dict[str, RunSummary] = {}
+            for item in found:
+                summary = RunSummary(
+                    workflow_id=item.id,
+                    run_id=item.run_id,
+                    workflow_type=item.workflow_type,
+                    status=status_name(item.status),
+                    started=item.start_time,
+                    closed=item.close_time,
+                    run=Run(self._call, item.id),
                 )
-            return found
+                latest.setdefault(item.id, summary)  # a Workflow ID that was used again is listed once
+            return Runs(list(latest.values())[:limit])
 
         return await self._call(listed(), "list the workflows")
 

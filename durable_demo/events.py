@@ -32,7 +32,8 @@ class Event:
     """What every event has.
 
     Attributes:
-        timestamp: When it happened by the server's clock: UTC, ISO 8601, milliseconds, `Z`.
+        timestamp: When it happened: UTC, ISO 8601, milliseconds, `Z`. By the server's clock, but for events about the
+            subscription itself.
         workflow_id: Workflow ID; the same over all runs of a chain.
         run_id: Run ID of the run it belongs to.
         offset: Opaque token, ordered as text over all runs of the chain; pass it as `after` to resume behind it.
@@ -99,10 +100,14 @@ class WorkflowContinuedAsNew(Counted):
 
     Attributes:
         new_run_id: Run ID of the run that follows.
+        result: What this run returned, if a cron schedule goes on.
+        error: Why this run failed, if it is retried or a cron schedule goes on; else empty.
     """
 
     event: ClassVar[str] = "workflow_continued_as_new"
     new_run_id: str
+    result: Json = None
+    error: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -354,18 +359,25 @@ class ActivityTimedOut(ActivityEvent):
     Attributes:
         error: Which timeout, and its cause.
         attempt: The last attempt, from 1.
+        details: What its last heartbeat reported, if anything.
     """
 
     event: ClassVar[str] = "activity_timed_out"
     error: str
     attempt: int = 1
+    details: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)
 class ActivityCanceled(ActivityEvent):
-    """An Activity was canceled."""
+    """An Activity was canceled.
+
+    Attributes:
+        details: What it reported at its end, if anything.
+    """
 
     event: ClassVar[str] = "activity_canceled"
+    details: Json = None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -46,7 +46,7 @@ async def follow(client: Client, workflow_id: str, *, after: str | None = None) 
     Args:
         client: A connected client.
         workflow_id: Its Workflow ID; the latest chain of runs with it is followed.
-        after: Offset of the last event that was seen; None for all.
+        after: Offset of the last event that was seen; None or empty for all.
 
     Yields:
         Events in the words of the workflow's vocabulary; the last one is how it ended.
@@ -56,7 +56,7 @@ async def follow(client: Client, workflow_id: str, *, after: str | None = None) 
         WorkflowNotFound: There is no such workflow, or it was deleted meanwhile.
         ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`.
     """
-    place = None if after is None else Offset.parse(after)
+    place = Offset.parse(after) if after else None
     follower = _Follower(client, workflow_id, place)
     try:
         async for event in follower.events():

@@ -139,9 +139,8 @@ class RunReader:
         if activity is None or pending.attempt <= activity.attempt:
             return None
         activity.attempt = pending.attempt
-        moment = pending.last_attempt_complete_time if pending.HasField("last_attempt_complete_time") else Timestamp()
-        if not moment.seconds:
-            moment.GetCurrentTime()
+        times = (pending.last_attempt_complete_time, pending.last_started_time, pending.scheduled_time)
+        moment = next((moment for moment in times if moment.seconds), Timestamp())
         return e.ActivityRetry(
             **(self.common(0, moment) | {"offset": offset}), tick=True, activity_id=activity.activity_id,
             activity_type=activity.activity_type, attempt=pending.attempt, error=failure_text(pending.last_failure),
@@ -189,9 +188,10 @@ class RunReader:
     def _end(self, common: dict[str, Any], event: e.Event | None, next_run_id: str) -> e.Event:
         self.ended, self.next_run_id = True, next_run_id
         self.open.clear()
-        if next_run_id or event is None:
-            return e.WorkflowContinuedAsNew(**common, new_run_id=next_run_id)
-        return event
+        if event is not None and not next_run_id:
+            return event
+        result, error = getattr(event, "result", None), getattr(event, "error", "")
+        return e.WorkflowContinuedAsNew(**common, new_run_id=next_run_id, result=result, error=error)
 
     async def _activity(self, kind: str, entry: HistoryEvent, common: dict[str, Any]) -> tuple[bool, e.Event | None]:
         if kind == "ACTIVITY_TASK_SCHEDULED":
@@ -221,8 +221,10 @@ class RunReader:
             case "ACTIVITY_TASK_FAILED":
                 return True, e.ActivityFailed(**named, error=failure_text(ended.failure), attempt=activity.attempt)
             case "ACTIVITY_TASK_TIMED_OUT":
-                return True, e.ActivityTimedOut(**named, error=failure_text(ended.failure), attempt=activity.attempt)
-        return True, e.ActivityCanceled(**named)
+                details = await self._arguments(ended.failure.timeout_failure_info.last_heartbeat_details)
+                error = failure_text(ended.failure)
+                return True, e.ActivityTimedOut(**named, error=error, attempt=activity.attempt, details=details)
+        return True, e.ActivityCanceled(**named, details=await self._arguments(ended.details))
 
     async def _message(self, kind: str, entry: HistoryEvent, common: dict[str, Any]) -> tuple[bool, e.Event | None]:
         match kind:
@@ -318,7 +320,7 @@ def failure_text(failure: Failure | None) -> str:
     while failure is not None and (failure.message or failure.WhichOneof("failure_info")):
         name = failure.application_failure_info.type
         text = failure.message or (failure.WhichOneof("failure_info") or "").removesuffix("_failure_info")
-        parts.append(f"{name}: {text}" if name and name not in text else text)
+        parts.append(" ".join((f"{name}: {text}" if name and name not in text else text).split()))
         failure = failure.cause if failure.HasField("cause") else None
     # The wrapper "Activity task failed" says nothing that its cause does not say better.
     return "; caused by ".join(parts[1:] if len(parts) > 1 and parts[0].lower() == "activity task failed" else parts)

@@ -8,12 +8,15 @@ from __future__ import annotations
 import asyncio
 import html
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
 
+from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
+    WorkflowExecutionDescription,
     WorkflowExecutionStatus,
     WorkflowFailureError,
     WorkflowQueryFailedError,
@@ -35,14 +38,16 @@ from durable_demo.errors import (
 from durable_demo.follow import follow
 from durable_demo.history import Offset
 from durable_demo.wording import calendar, plural, printable
-from durable_demo.workflows.monty import MontyPythonResult, MontyPythonWorkflow
+from durable_demo.workflows.monty import MontyPythonResult, MontyPythonWorkflow, Seen
 from durable_demo.workflows.quotes import check_quotes
 
 Seconds = float | timedelta
 
 RESULT_TIMEOUT = timedelta(minutes=5)
 RETRY_PAUSE_S = 0.2
-_RESULT_TYPES: dict[str, type] = {"MontyPythonWorkflow": MontyPythonResult}
+PROGRESS_TRIES = 3
+MONTY = "MontyPythonWorkflow"
+_RESULT_TYPES: dict[str, type] = {MONTY: MontyPythonResult}
 
 
 @dataclass(frozen=True)
@@ -133,11 +138,13 @@ class Run:
         """Yields its events, facts and ticks, from its first run to its end; see `follow.follow`.
 
         Args:
-            after: Offset of the last event that was seen; None for all.
+            after: Offset of the last event that was seen; None or empty for all.
         """
-        if after is not None:
+        if after:
             Offset.parse(after)  # a wrong token is told here, not on another thread
-        async for event in self._call.background.iterate(lambda: follow(self._call.temporal, self.id, after=after)):
+        async for event in self._call.background.iterate(
+            lambda: follow(self._call.temporal, self.id, after=after or None)
+        ):
             yield event
 
     async def status(self) -> RunStatus:
@@ -146,7 +153,7 @@ class Run:
         Raises:
             WorkflowNotFound: There is no such workflow.
         """
-        described = await self._call(self._handle.describe(), f"look at {self.id}")
+        described = await self._described()
         task = described.raw_description.pending_workflow_task
         problem = (
             f"its Workflow Task fails, attempt {task.attempt}: look at `durable-demo watch {self.id}`"
@@ -175,24 +182,23 @@ class Run:
             NotPossible: This type of workflow has no such Query.
             WorkflowNotFound: There is no such workflow.
         """
-        answer = await self._query("get_progress")
-        found: dict[str, Any] = dict(answer) if isinstance(answer, dict) else {"answer": answer}
-        described = await self._call(self._handle.describe(), f"look at {self.id}")
+        for _ in range(PROGRESS_TRIES):
+            found = await self._asked()
+            described = await self._described()
+            again = await self._asked()
+            # Two calls are two moments: a heartbeat must not be taken for that of another iteration.
+            if found == again:
+                break
         for pending in described.raw_description.pending_activities:
-            details = await self._call(
-                self._call.temporal.data_converter.decode(pending.heartbeat_details.payloads), "read the heartbeat"
-            )
-            beat = details[0] if details and isinstance(details[0], dict) else {}
-            found["attempt"] = pending.attempt
-            if "progress" in beat:
-                found["progress"] = beat["progress"]
-            if "elapsed" in beat:
-                found["iteration_elapsed"] = beat["elapsed"]
-        if "progress" not in found and found.get("current_sleep_duration"):
-            found["progress"] = round(100.0 * found["iteration_elapsed"] / found["current_sleep_duration"], 1)
-        if "started_at" in found:
+            beat = await self._heartbeat(pending)
+            found |= {"attempt": pending.attempt, "progress": beat.get("progress", 0.0)}
+            found["iteration_elapsed"] = beat.get("elapsed", found.get("iteration_elapsed"))
+        sleep, elapsed = found.get("current_sleep_duration"), found.get("iteration_elapsed")
+        if "progress" not in found and isinstance(sleep, int | float) and isinstance(elapsed, int | float) and sleep:
+            found["progress"] = round(100.0 * elapsed / sleep, 1)
+        if isinstance(started_at := found.get("started_at"), int | float):
             end = described.close_time or datetime.now(UTC)
-            found["total_elapsed"] = round(end.timestamp() - float(found["started_at"]), 3)
+            found["total_elapsed"] = round(end.timestamp() - started_at, 3)
         return found
 
     async def stop(self) -> Answer:
@@ -208,7 +214,8 @@ class Run:
 
     async def pause(self) -> Answer:
         """Freezes the sleep and its progress (Signal `pause`); raises like `stop`."""
-        return await self._signal(MontyPythonWorkflow.pause, "pause requested")
+        seen = await self._seen()
+        return await self._signal(MontyPythonWorkflow.pause, "pause requested", *([] if seen is None else [seen]))
 
     async def resume(self) -> Answer:
         """Goes on from where it was frozen (Signal `resume`); raises like `stop`."""
@@ -285,24 +292,42 @@ class Run:
     async def _result(self, workflow_type: str, limit: timedelta | None) -> Any:
         handle = self._call.temporal.get_workflow_handle(self.id, result_type=_RESULT_TYPES.get(workflow_type))
 
-        async def waited() -> Any:
-            while True:
-                try:
-                    return await handle.result(follow_runs=True)
-                except RPCError as error:
-                    if not is_transient(error):
-                        raise translated(error, f"await {self.id}") from error
-                    await asyncio.sleep(RETRY_PAUSE_S)
-
-        waiting = asyncio.ensure_future(waited())
-        done, _ = await asyncio.wait({waiting}, timeout=None if limit is None else limit.total_seconds())
-        if not done:
-            waiting.cancel()
+        try:
+            async with asyncio.timeout(None if limit is None else limit.total_seconds()):
+                while True:
+                    try:
+                        return await handle.result(follow_runs=True)
+                    except RPCError as error:
+                        if not is_transient(error):
+                            raise translated(error, f"await {self.id}") from error
+                        await asyncio.sleep(RETRY_PAUSE_S)
+        except TimeoutError:
             raise StillRunning(
                 f"{self.id} has not ended within {limit}",
                 remedy="stop it with `await run.stop()`, or wait longer with `await run.result(timeout=...)`",
-            )
-        return waiting.result()
+            ) from None
+
+    async def _described(self) -> WorkflowExecutionDescription:
+        return await self._call(self._handle.describe(), f"look at {self.id}")
+
+    async def _heartbeat(self, pending: PendingActivityInfo) -> dict[str, Any]:
+        """What a pending Activity last reported, if that is an object."""
+        decoding = self._call.temporal.data_converter.decode(pending.heartbeat_details.payloads)
+        details = await self._call(decoding, f"read the heartbeat of {self.id}")
+        return details[0] if details and isinstance(details[0], dict) else {}
+
+    async def _seen(self) -> Seen | None:
+        """How far the Activity of a Monty has come by its last heartbeat, which the server forgets with its attempt."""
+        described = await self._described()
+        for pending in described.raw_description.pending_activities:
+            beat = await self._heartbeat(pending)
+            if described.workflow_type == MONTY and isinstance(beat.get("iteration"), int):
+                return Seen(iteration=beat["iteration"], elapsed=float(beat["elapsed"]))
+        return None
+
+    async def _asked(self) -> dict[str, Any]:
+        answer = await self._query("get_progress")
+        return dict(answer) if isinstance(answer, dict) else {"answer": answer}
 
     async def _query(self, name: str) -> Any:
         try:
@@ -317,11 +342,11 @@ class Run:
                 remedy="run `durable-demo doctor`; `run.status()` and `run.events()` need no Worker",
             ) from error
 
-    async def _signal(self, signal: Any, done: str) -> Answer:
-        return await self._request(partial(self._handle.signal, signal), done, signal=signal.__name__)
+    async def _signal(self, signal: Any, done: str, *args: Any) -> Answer:
+        return await self._request(partial(self._handle.signal, signal, args=args), done, signal=signal.__name__)
 
     async def _signals(self) -> set[str]:
-        """Names of the Signals that this workflow handles, from its Worker."""
+        """Names of the Signals that this workflow handles, from its Worker; raises like `_query`."""
         metadata = await self._query("__temporal_workflow_metadata")
         definition = metadata.get("definition", {}) if isinstance(metadata, dict) else {}
         return {str(item.get("name")) for item in definition.get("signalDefinitions", [])}
@@ -331,8 +356,11 @@ class Run:
         status = await self.status()
         if status.ended:
             return self._too_late(status)
-        if signal and status.workflow_type != "MontyPythonWorkflow" and signal not in await self._signals():
-            raise NotPossible(f"{self.id} ({status.workflow_type}) has no Signal {signal!r}")
+        if signal and status.workflow_type != MONTY:
+            # A Signal needs no Worker, and is kept until there is one: whether it is handled cannot be asked then.
+            with suppress(WorkerUnavailable):
+                if signal not in await self._signals():
+                    raise NotPossible(f"{self.id} ({status.workflow_type}) has no Signal {signal!r}")
         try:
             await self._call(send(), f"send a request to {self.id}")
         except WorkflowNotFound:

@@ -53,7 +53,12 @@ class Session:
             ConnectionFailed: The configured server cannot be used.
         """
         self.background.start()
-        self._info, self._client = await self.background.run(self._start(), name="start the session")
+        try:
+            self._info, self._client = await self.background.run(self._start(), name="start the session")
+        except BaseException:
+            if self._client is None:  # nothing is left behind by a start that failed
+                await self.close()
+            raise
         return self
 
     async def _start(self) -> tuple[StackInfo, DemoClient]:
@@ -96,7 +101,7 @@ class Session:
         """
         if self._info is None or self._client is None:
             raise self._not_started()
-        return self._info
+        return self.stack.info() or self._info  # the supervisor may have started a new Worker since
 
     @property
     def client(self) -> DemoClient:

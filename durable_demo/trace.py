@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from durable_demo import events as e
-from durable_demo.wording import Kind, calendar, clock, line_key, line_kind, line_text, printable, seconds
+from durable_demo.wording import Kind, calendar, clock, line_key, line_kind, line_text, one_line, printable, seconds
 
 MAX_LINES = 10_000
 """Lines that a trace keeps; older ones go, and the first line says so."""
@@ -31,7 +31,7 @@ class Line:
     Attributes:
         number: Its place since the trace began, from 0; a replacement has the number of the line it replaces.
         timestamp: ISO 8601, UTC.
-        text: Plain text, unescaped.
+        text: One line of plain text, control characters made visible; not escaped for HTML.
         kind: What it is about.
     """
 
@@ -175,6 +175,8 @@ class Trace:
             self._shown_progress = event.progress
         elif isinstance(event, e.ProgressUpdate):
             self._shown_progress = event.progress
+        elif isinstance(event, e.ActivityScheduled):
+            self._shown_progress = 0.0
         elif isinstance(event, e.Reconnecting) and not before.connected and key in self._keys:
             return
         text = line_text(event)
@@ -184,6 +186,7 @@ class Trace:
             self._keys.pop("connection", None)
 
     def _write(self, timestamp: str, text: str, kind: Kind, key: str) -> Line:
+        text = one_line(text)
         number = self._keys.get(key) if key else None
         first_kept = self.next_number - len(self._lines)
         if number is not None and number >= first_kept:
@@ -231,11 +234,11 @@ class Trace:
         shown = self.lines if last is None else self.lines[-last:]
         left_out = self.dropped + len(self._lines) - len(shown)
         summary = self.summary
-        rows = "\n".join(html.escape(printable(str(line))) for line in shown)
+        rows = "\n".join(html.escape(str(line)) for line in shown)
         gone = f"... {left_out} earlier lines not shown\n" if left_out else ""
         problem = f"<br><strong>Problem:</strong> {html.escape(printable(summary.problem))}" if summary.problem else ""
         return (
-            f"<p><strong>Workflow:</strong> <code>{html.escape(printable(summary.workflow_id))}</code><br>"
+            f"<p><strong>Workflow:</strong> <code>{html.escape(summary.workflow_id)}</code><br>"
             f"<strong>Status:</strong> {html.escape(summary.status)}<br>"
             f"<strong>Started:</strong> {html.escape(calendar(summary.started))}{problem}</p>\n"
             # Jupyter gives `pre` in an output the font of the page, and `code` in it a monospaced one.
@@ -260,8 +263,12 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
         return replace(now, connected=False)
     if isinstance(event, e.Error):
         return replace(now, problem=event.error)
+    if isinstance(event, e.Reconnected):
+        return replace(now, connected=True)
+    if isinstance(event, e.Gap):
+        return now  # as the three above: about the subscription, and not by the server's clock
     if not now.workflow_id:
-        now = replace(now, workflow_id=event.workflow_id, status="RUNNING", started=event.timestamp)
+        now = replace(now, workflow_id=one_line(event.workflow_id), status="RUNNING", started=event.timestamp)
     now = replace(now, connected=True)
     elapsed = (event.moment - datetime.fromisoformat(now.started)).total_seconds()
     now = replace(now, runtime=max(now.runtime, elapsed))
@@ -296,6 +303,8 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
             return replace(now, attempt=max(now.attempt, event.attempt) if event.tick else now.attempt)
         case e.WorkflowTaskFailed():
             return replace(now, problem=event.error)
+        case e.ActivityCompleted() | e.ActivityFailed() | e.ActivityTimedOut() | e.ActivityCanceled():
+            return replace(now, progress=None, activity="", attempt=1)
         case e.ActivityScheduled() | e.TimerStarted() | e.ChildWorkflow() | e.WorkflowContinuedAsNew():
             return replace(now, problem="")  # its code goes on
     return now

@@ -40,7 +40,10 @@ class GenericVocabulary:
 
 
 class MontyVocabulary:
-    """Monty: iterations that sleep, quotes that are delivered, pause, resume, stop."""
+    """Monty: iterations that sleep, quotes that are delivered, pause, resume, stop.
+
+    Facts are made of facts alone, so that an early and a late subscriber get the same ones.
+    """
 
     def __init__(self) -> None:
         self._started_at = 0.0
@@ -48,7 +51,8 @@ class MontyVocabulary:
         self._quotes = 0
         self._sleep = 0.0
         self._elapsed = 0.0
-        self._attempt = 1
+        self._seen: dict[str, Any] = {}
+        self._last_tick = 0.0
         self._paused = False
         self._stopping = False
 
@@ -63,24 +67,31 @@ class MontyVocabulary:
             case e.ActivityScheduled(activity_type="sleep_then_quote"):
                 step = _dict(event.input)
                 self._iteration, self._sleep = int(step.get("iteration", 0)), float(step.get("sleep", 0.0))
-                self._elapsed, self._attempt = float(step.get("elapsed", 0.0)), 1
-                return self._progress(event, "sleeping")
-            case e.ActivityHeartbeat():
+                self._elapsed = self._last_tick = _elapsed(step)
+                return self._progress(event, "sleeping", self._elapsed)
+            case e.ActivityHeartbeat(activity_type="sleep_then_quote"):
                 if self._paused or self._stopping:
                     return None  # the last breath of a sleep that is being interrupted
-                self._elapsed, self._attempt = float(_dict(event.details).get("elapsed", 0.0)), event.attempt
-                return self._progress(event, "sleeping")
-            case e.ActivityRetry():
-                return replace(event, iteration_count=self._iteration, progress=self._percent() if event.tick else None)
+                self._last_tick = _elapsed(event.details)
+                return self._progress(event, "sleeping", self._last_tick, attempt=event.attempt)
+            case e.ActivityRetry(activity_type="sleep_then_quote"):
+                reached = self._percent(self._last_tick) if event.tick else None
+                return replace(event, iteration_count=self._iteration, progress=reached)
             case e.ActivityCompleted(activity_type="sleep_then_quote"):
                 return self._outcome(event)
-            case e.ActivityTimedOut() | e.ActivityCanceled():
-                # Interrupted while its Worker was dead: it could not say itself how far it came.
-                return self._interrupted(event)
+            case (
+                e.ActivityTimedOut(activity_type="sleep_then_quote")
+                | e.ActivityCanceled(activity_type="sleep_then_quote")
+            ):
+                # Interrupted while its Worker was dead, as in `MontyPythonWorkflow._last_checkpoint`.
+                known = [self._elapsed, _elapsed(event.details)]
+                if self._seen.get("iteration") == self._iteration:
+                    known.append(_elapsed(self._seen))
+                return self._interrupted(event, min(max(known), self._sleep))
             case e.UpdateAccepted(name="add_quotes"):
                 quotes = event.input if isinstance(event.input, list) else [event.input]
                 return e.QuotesAdded(
-                    **_common(event), **self._counts(event), quotes=tuple(str(q).strip() for q in quotes)
+                    **_common(event), **self._counts(event), quotes=tuple(str(quote).strip() for quote in quotes)
                 )
             case e.UpdateCompleted():
                 return None
@@ -102,6 +113,7 @@ class MontyVocabulary:
         counted = _common(event) | self._counts(event)
         match event.name:
             case "pause":
+                self._seen = _dict(event.input)
                 if self._paused or self._stopping:
                     return None
                 self._paused = True
@@ -120,34 +132,35 @@ class MontyVocabulary:
 
     def _outcome(self, event: e.ActivityCompleted) -> e.Event | None:
         outcome = _dict(event.result)
-        self._elapsed, self._attempt = float(outcome.get("elapsed", 0.0)), event.attempt
         quote = outcome.get("quote")
-        if quote is not None:
-            self._quotes += 1
-            return self._progress(event, "delivered", quote=str(quote))
-        return self._interrupted(event)
+        if quote is None:
+            return self._interrupted(event, _elapsed(outcome))
+        self._quotes += 1
+        return self._progress(event, "delivered", self._sleep, attempt=event.attempt, quote=str(quote))
 
-    def _interrupted(self, event: e.Event) -> e.Event | None:
+    def _interrupted(self, event: e.Event, elapsed: float) -> e.Event | None:
         if self._stopping:
-            return self._progress(event, "stopped")
+            return self._progress(event, "stopped", elapsed)
         # Neither stopping nor paused (any more): the sleep goes on at once, and nobody needs to notice.
-        return self._progress(event, "paused") if self._paused else None
+        return self._progress(event, "paused", elapsed) if self._paused else None
 
-    def _progress(self, event: e.Event, state: str, quote: str | None = None) -> e.ProgressUpdate:
+    def _progress(
+        self, event: e.Event, state: str, elapsed: float, *, attempt: int = 1, quote: str | None = None
+    ) -> e.ProgressUpdate:
         return e.ProgressUpdate(
             **_common(event),
             **self._counts(event),
-            progress=self._percent(),
+            progress=self._percent(elapsed),
             status=f"iteration_{self._iteration}_{state}",
             current_quote=quote,
             current_sleep_duration=self._sleep,
-            iteration_elapsed=round(self._elapsed, 3),
+            iteration_elapsed=round(elapsed, 3),
             should_exit=self._stopping,
-            attempt=self._attempt,
+            attempt=attempt,
         )
 
-    def _percent(self) -> float:
-        return round(min(100.0, 100.0 * self._elapsed / self._sleep), 1) if self._sleep else 0.0
+    def _percent(self, elapsed: float) -> float:
+        return round(min(100.0, 100.0 * elapsed / self._sleep), 1) if self._sleep else 0.0
 
     def _counts(self, event: e.Event) -> dict[str, Any]:
         elapsed = datetime.fromisoformat(event.timestamp).timestamp() - self._started_at
@@ -183,3 +196,8 @@ def _common(event: e.Event) -> dict[str, Any]:
 
 def _dict(value: e.Json) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def _elapsed(details: e.Json) -> float:
+    """Seconds slept, from a step, an outcome or a heartbeat."""
+    return float(_dict(details).get("elapsed", 0.0))

@@ -28,7 +28,11 @@ def _(event: e.WorkflowStarted) -> str:
 
 
 @line_text.register
-def _(event: e.WorkflowContinuedAsNew) -> None:
+def _(event: e.WorkflowContinuedAsNew) -> str | None:
+    if event.error:
+        return f"Run failed, a new one follows: {event.error}"
+    if event.result is not None:
+        return f"Run completed, a new one follows: {compact(event.result)}"
     return None  # the same workflow to everybody who watches
 
 
@@ -250,6 +254,11 @@ def printable(text: str) -> str:
         else f"\\u{ord(char):04x}"
         for char in text
     )
+
+
+def one_line(text: str) -> str:
+    """`printable()` text with its line breaks made visible too, so that nothing can pass for a line of its own."""
+    return printable(text).replace("\n", "\\n")
 
 
 def compact(value: e.Json, limit: int = 400) -> str:

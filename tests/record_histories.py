@@ -1,7 +1,7 @@
 """Records the histories that `test_replay.py` replays: `python -m tests.record_histories`.
 
-Run it when a workflow gains a new path; never to make a failing replay pass: runs like the recorded ones exist on
-people's servers.
+When a workflow gains a new path, add a scenario here; what is recorded already stays as it is, since runs like it exist
+on people's servers.
 """
 
 from __future__ import annotations
@@ -32,39 +32,67 @@ async def save(demo: Session, run: Run, name: str) -> None:
         print(path)
 
 
+async def completed(demo: Session) -> Run:
+    run = await demo.start_monty(**QUICK, iterations=3)
+    await run.result()
+    return run
+
+
+async def seeded_continued(demo: Session) -> Run:
+    run = await demo.start_monty(**QUICK, seed=7, iterations=5, history_limit=20, quotes=["one of mine"])
+    await run.result()
+    return run
+
+
+async def paused_resumed_stopped(demo: Session) -> Run:
+    run = await demo.start_monty(min_sleep=3, max_sleep=3, progress_interval=0.1)
+    await until(run, "progress_update", tick=True)
+    await run.pause()
+    await until(run, "progress_update", status="iteration_1_paused")
+    await run.add_quotes(["added while paused"])
+    await run.resume()
+    await until(run, "progress_update", status="iteration_2_sleeping")
+    await run.stop()
+    await run.result()
+    return run
+
+
+async def stopped_early(demo: Session) -> Run:
+    run = await demo.start_monty(**LONG)
+    await run.stop()
+    await run.result()
+    return run
+
+
+async def canceled(demo: Session) -> Run:
+    run = await demo.start_monty(**LONG)
+    await until(run, "progress_update", tick=True)
+    await run.cancel()
+    await until(run, "workflow_canceled")
+    return run
+
+
+async def paused_canceled(demo: Session) -> Run:
+    run = await demo.start_monty(**LONG)
+    await until(run, "progress_update", tick=True)
+    await run.pause()
+    await run.cancel()
+    await until(run, "workflow_canceled")
+    return run
+
+
+SCENARIOS = {
+    scenario.__name__.replace("_", "-"): scenario
+    for scenario in (completed, seeded_continued, paused_resumed_stopped, stopped_early, canceled, paused_canceled)
+}
+
+
 async def main() -> None:
-    HISTORIES.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory() as home:
         async with Session(home) as demo:
-            run = await demo.start_monty(**QUICK, iterations=3)
-            await run.result()
-            await save(demo, run, "completed")
-
-            run = await demo.start_monty(**QUICK, seed=7, iterations=5, history_limit=20, quotes=["one of mine"])
-            await run.result()
-            await save(demo, run, "seeded-continued")
-
-            run = await demo.start_monty(min_sleep=3, max_sleep=3, progress_interval=0.1)
-            await until(run, "progress_update", tick=True)
-            await run.pause()
-            await until(run, "progress_update", status="iteration_1_paused")
-            await run.add_quotes(["added while paused"])
-            await run.resume()
-            await until(run, "progress_update", status="iteration_2_sleeping")
-            await run.stop()
-            await run.result()
-            await save(demo, run, "paused-resumed-stopped")
-
-            run = await demo.start_monty(**LONG)
-            await run.stop()
-            await run.result()
-            await save(demo, run, "stopped-early")
-
-            run = await demo.start_monty(**LONG)
-            await until(run, "progress_update", tick=True)
-            await run.cancel()
-            await until(run, "workflow_canceled")
-            await save(demo, run, "canceled")
+            for name, scenario in SCENARIOS.items():
+                if not list(HISTORIES.glob(f"monty-{name}-[0-9]*.json")):
+                    await save(demo, await scenario(demo), name)
 
 
 if __name__ == "__main__":

@@ -7,8 +7,8 @@ import math
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
@@ -153,7 +153,9 @@ def activity_worker(demo: Session, queue: str) -> Iterator[None]:
         process.wait(10)
 
 
-async def test_a_pause_while_the_activitys_worker_is_dead_loses_no_progress(demo: Session):
+@asynccontextmanager
+async def split_workers(demo: Session) -> AsyncIterator[tuple[Run, str]]:
+    """A Monty whose workflow has a Worker of its own, so that its Activity's Worker can be killed alone."""
     queue = f"split-{uuid4().hex[:8]}"
     monty = MontyPythonInput(min_sleep=4, max_sleep=4, progress_interval=0.1, iterations=1)
     enough = threading.Event()
@@ -165,22 +167,74 @@ async def test_a_pause_while_the_activitys_worker_is_dead_loses_no_progress(demo
     deciding = demo.background.spawn(decide(), name="a Worker for the workflow alone")
     options = {"id": f"monty-python-{queue}", "task_queue": queue}
     await demo.background.run(demo.client.temporal.start_workflow(MontyPythonWorkflow.run, monty, **options))
-    run = demo.attach(options["id"])
-    reached = 0.0
-    with activity_worker(demo, queue):
-        async with asyncio.timeout(WITHIN):
-            async for event in run.events():
-                if event.tick and event.progress > 30:
-                    reached = event.progress
-                    break
-    await run.pause()
-    await run.resume()  # over before the cancellation of the Activity is, since nobody is there to take it
-    with activity_worker(demo, queue):
-        assert (await run.result(timeout=WITHIN)).total_quotes_delivered == 1
-    enough.set()
-    await deciding
-    begun = [event for event in facts(await everything(run)) if getattr(event, "status", "").endswith("sleeping")]
-    assert begun[1].progress >= reached, "the sleep began anew"
+    try:
+        yield demo.attach(options["id"]), queue
+    finally:
+        enough.set()
+        await deciding
+
+
+async def reached(run: Run, percent: float) -> float:
+    """Waits until the progress has come so far; returns it."""
+    async with asyncio.timeout(WITHIN):
+        async for event in run.events():
+            if event.tick and getattr(event, "progress", 0) > percent:
+                return event.progress
+    raise AssertionError(f"the workflow ended before {percent} percent")
+
+
+async def test_a_pause_that_is_over_before_a_dead_worker_is_noticed_fails_nothing(demo: Session):
+    async with split_workers(demo) as (run, queue):
+        with activity_worker(demo, queue):
+            before = await reached(run, 30)
+        await run.pause()
+        await run.resume()  # the cancellation of the Activity is not over yet: nobody is there to take it
+        with activity_worker(demo, queue):
+            assert (await run.result(timeout=WITHIN)).total_quotes_delivered == 1
+        begun = [event for event in facts(await everything(run)) if getattr(event, "status", "").endswith("sleeping")]
+        assert begun[1].progress >= before, "the sleep began anew"
+
+
+async def test_a_pause_between_two_attempts_loses_no_progress(demo: Session):
+    async with split_workers(demo) as (run, queue):
+        live = asyncio.create_task(everything(run))
+        with activity_worker(demo, queue):
+            before = await reached(run, 30)
+        await until(run, "activity_retry", tick=True)  # its next attempt waits for a Worker
+        await run.pause()
+        paused = await until(run, "progress_update", status="iteration_1_paused")
+        assert paused.progress >= before
+        assert (await run.progress())["progress"] >= before
+        await run.resume()
+        with activity_worker(demo, queue):
+            assert (await run.result(timeout=WITHIN)).total_quotes_delivered == 1
+        assert facts(await live) == facts(await everything(run))
+
+
+async def test_a_cancel_right_after_a_pause_or_a_stop_is_not_lost(demo: Session):
+    for first in ("pause", "stop"):
+        run = await demo.start_monty(**LONG)
+        await until(run, "progress_update", tick=True)
+        await getattr(run, first)()
+        await run.cancel()
+        last = (await everything(run))[-1].event
+        # A stop may be quicker than the cancellation behind it; a pause never ends a workflow.
+        assert last == "workflow_canceled" or (first == "stop" and last == "workflow_completed")
+
+
+async def test_a_cancel_that_crosses_a_delivery_keeps_the_counts_exact(demo: Session):
+    async def once(delay: float) -> None:
+        run = await demo.start_monty(min_sleep=0.3, max_sleep=0.3, progress_interval=0.1)
+        await until(run, "progress_update", status="iteration_2_sleeping")
+        await asyncio.sleep(delay)
+        await run.cancel()
+        events = await everything(run)
+        progress = await run.progress()
+        assert progress["status"] == "canceled"
+        assert events[-1].total_quotes_delivered == len(quotes(events)) == progress["total_quotes_delivered"]
+
+    for start in range(3):
+        await asyncio.gather(*(once(0.2 + 0.015 * number + 0.005 * start) for number in range(10)))
 
 
 async def test_stop_while_paused_ends_it(demo: Session):
@@ -226,6 +280,7 @@ async def test_it_continues_as_new_and_nobody_watching_notices(demo: Session):
 
 
 async def test_a_stop_during_continue_as_new_is_not_lost(demo: Session):
+    seams = 0
     for delay in (0.0, 0.3, 0.6, 0.9):
         run = await demo.start_monty(min_sleep=0.01, max_sleep=0.02, progress_interval=0.05, history_limit=20)
         await asyncio.sleep(delay)
@@ -233,6 +288,8 @@ async def test_a_stop_during_continue_as_new_is_not_lost(demo: Session):
         result = await run.result(timeout=10)
         assert result.final_status == "stopped"
         assert result.total_iterations - result.total_quotes_delivered in (0, 1)
+        seams += [event.event for event in await everything(run)].count("workflow_continued_as_new")
+    assert seams > 0
 
 
 async def test_a_flood_of_signals_keeps_the_history_bounded(demo: Session):
@@ -249,13 +306,18 @@ async def test_a_flood_of_signals_keeps_the_history_bounded(demo: Session):
 
 
 async def test_own_quotes_come_first_at_the_start_and_while_it_runs(demo: Session):
-    run = await demo.start_monty(**QUICK, quotes=["  one of mine  "], iterations=3)
+    run = await demo.start_monty(**QUICK, quotes=["  one of mine  "])
+    await until(run, "progress_update", status="iteration_2_sleeping")
     answer = await run.add_quotes(["another <b>of</b> mine 🐍"])
     assert answer.accepted
+    await until(run, "progress_update", current_quote="another <b>of</b> mine 🐍")
+    await run.stop()
     events = facts(await everything(run))
-    assert set(quotes(events)[:3]) >= {"one of mine", "another <b>of</b> mine 🐍"}
+    assert quotes(events)[0] == "one of mine"
     added = next(event for event in events if event.event == "quotes_added")
     assert added.quotes == ("another <b>of</b> mine 🐍",)
+    # It comes next: after the quote of the iteration that was under way when it was given.
+    assert quotes(events)[added.iteration_count] == added.quotes[0]
 
 
 async def test_a_duplicate_quote_is_refused_and_the_workflow_goes_on(demo: Session):

@@ -10,6 +10,7 @@ from temporalio.client import WorkflowHistory
 from temporalio.worker import Replayer
 
 from durable_demo.workflows import WORKFLOWS, MontyPythonWorkflow
+from tests.record_histories import SCENARIOS
 
 HISTORIES = sorted((Path(__file__).parent / "histories").glob("*.json"))
 
@@ -26,14 +27,8 @@ async def replay(text: str, workflows: list[type]) -> None:
 
 
 def test_each_path_of_monty_is_recorded():
-    names = {path.name.rsplit("-", 1)[0] for path in HISTORIES}
-    assert names == {
-        "monty-completed",
-        "monty-seeded-continued",
-        "monty-paused-resumed-stopped",
-        "monty-stopped-early",
-        "monty-canceled",
-    }
+    recorded = {path.name.rsplit("-", 1)[0] for path in HISTORIES}
+    assert recorded == {f"monty-{name}" for name in SCENARIOS}
 
 
 @pytest.mark.parametrize("text", [path.read_text() for path in HISTORIES], ids=[path.stem for path in HISTORIES])

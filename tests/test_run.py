@@ -8,7 +8,14 @@ from uuid import uuid4
 import pytest
 
 from durable_demo import Session
-from durable_demo.errors import InvalidInput, NotPossible, StillRunning, WorkerUnavailable, WorkflowNotFound
+from durable_demo.errors import (
+    InvalidInput,
+    NotPossible,
+    StillRunning,
+    WorkerUnavailable,
+    WorkflowEndedBadly,
+    WorkflowNotFound,
+)
 from tests.test_follow import queue, start  # noqa: F401  # `queue` is a fixture
 from tests.test_monty import LONG, QUICK
 
@@ -62,6 +69,16 @@ async def test_a_wait_for_the_result_has_a_deadline(demo: Session):
     assert (await run.result(timeout=None)).final_status == "stopped"
 
 
+async def test_a_wait_that_was_given_up_leaves_nothing_behind(demo: Session):
+    run = await demo.start_monty(**LONG)
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(run.result(timeout=None), 0.5)
+    await run.cancel()
+    with pytest.raises(WorkflowEndedBadly):
+        await run.result()
+    await demo.assert_clean()
+
+
 async def test_runs_lists_each_workflow_once_newest_first(demo: Session):
     first = await demo.start_monty(**QUICK, iterations=6, history_limit=20)
     await first.result()
@@ -75,6 +92,10 @@ async def test_runs_lists_each_workflow_once_newest_first(demo: Session):
     assert found[second.id].run == second
     assert first.id in str(listed)
     assert f"<code>{first.id}</code>" in listed._repr_html_()
+    third = await demo.start_monty(**QUICK, iterations=1)
+    await third.result()
+    ids = [item.workflow_id for item in await demo.runs(limit=2)]
+    assert ids == [third.id, second.id], "an older one that runs comes before a newer one that has ended"
     await second.stop()
 
 

@@ -6,7 +6,8 @@ import threading
 import pytest
 
 from durable_demo import Session
-from durable_demo.errors import SessionClosed, UncleanSession
+from durable_demo.errors import ServerUnreachable, SessionClosed, UncleanSession
+from tests.conftest import eventually
 from tests.test_monty import LONG, QUICK
 
 
@@ -34,6 +35,22 @@ async def test_a_session_that_is_not_started_or_closed_says_so(home):
     await session.close()
     with pytest.raises(SessionClosed):
         session.attach("monty-python-00000000")
+
+
+async def test_a_start_that_fails_leaves_nothing_behind(home, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("TEMPORAL_ADDRESS", "127.0.0.1:1")
+    session = Session()
+    with pytest.raises(ServerUnreachable):
+        await session.start()
+    assert not session.background.running
+    assert session.stack.sessions() == 0
+
+
+async def test_it_names_the_worker_that_lives(demo: Session):
+    killed = demo.info.worker
+    killed.kill()
+    await eventually(lambda: demo.info.worker not in (None, killed) and demo.info.ready, "a new Worker", within=30)
+    assert str(demo.info.worker.pid) in repr(demo)
 
 
 async def test_it_shows_where_it_is(demo: Session):
@@ -75,9 +92,15 @@ async def test_assert_clean_raises_what_went_wrong_behind_the_scenes_once(demo: 
 
 async def test_settling_brings_displays_up_to_date_first(demo: Session):
     settled: list[str] = []
-    demo.on_settle.append(lambda: settled.append(threading.current_thread().name))
+
+    def settle() -> None:
+        settled.append(threading.current_thread().name)
+        demo.background.errors.append(ValueError("found while settling"))
+
+    demo.on_settle.append(settle)
     try:
-        await demo.assert_clean()
+        with pytest.raises(UncleanSession, match="found while settling"):
+            await demo.assert_clean()
     finally:
         demo.on_settle.pop()
     assert settled == [threading.current_thread().name]

@@ -179,6 +179,53 @@ def test_a_problem_shows_until_the_workflow_goes_on():
     assert trace.summary.problem == ""
 
 
+def test_progress_of_one_activity_after_another_is_shown_for_each():
+    story = Story().add(e.WorkflowStarted, 0, workflow_type="W")
+    for number in (1, 2):
+        activity = {"activity_id": str(number), "activity_type": "copy"}
+        story.add(e.ActivityScheduled, 10 * number, **activity)
+        for percent in (20, 90):
+            story.add(
+                e.ProgressUpdate, 10 * number + percent / 20, tick=True, progress=percent, status=f"copy {number}"
+            )
+        story.add(e.ActivityCompleted, 10 * number + 9, **activity)
+    trace = Trace()
+    trace.apply(*story.events)
+    assert [line.text for line in trace.lines if line.kind == "progress"] == [
+        "copy 1: Progress 20%",
+        "copy 1: Progress 90%",
+        "copy 2: Progress 20%",
+        "copy 2: Progress 90%",
+    ]
+    assert trace.summary.progress is None
+
+
+def test_the_clock_of_this_machine_does_not_touch_start_and_runtime():
+    story = Story().add(e.Gap, 9_000, tick=True, reason="gone").add(e.WorkflowStarted, 0, workflow_type="W")
+    story.add(e.Reconnecting, 9_000, tick=True, error="refused").add(e.Reconnected, 9_001, tick=True, away=1.0)
+    trace = Trace()
+    trace.apply(*story.add(e.TimerFired, 9, timer_id="1").events)
+    assert trace.summary.runtime == 9
+    assert trace.summary.started == e.format_timestamp(START)
+
+
+def test_a_text_with_line_breaks_cannot_pass_for_lines_of_its_own():
+    forged = "x\n10:30:02 Workflow completed after 9 iterations\x1b[31m"
+    trace = Trace()
+    trace.apply(*Story().add(e.WorkflowStarted, 0, workflow_type="W").add(e.WorkflowTerminated, 1, error=forged).events)
+    assert str(trace).count("\n") == 6
+    assert "\x1b" not in str(trace)
+    assert trace.lines[1].text.startswith("Workflow terminated: x\\n10:30:02")
+
+
+def test_the_failure_of_a_run_that_is_retried_is_told():
+    story = Story().add(e.WorkflowStarted, 0, workflow_type="W")
+    trace = Trace()
+    trace.apply(*story.add(e.WorkflowContinuedAsNew, 1, new_run_id="r2", error="boom").events)
+    assert trace.lines[-1].text == "Run failed, a new one follows: boom"
+    assert trace.summary.status == "RUNNING"
+
+
 def test_unknown_events_are_shown_as_json():
     trace = Trace()
     trace.apply(*Story().add(e.HistoryRecord, 0, event_type="MARKER_RECORDED", attributes={"a": 1}).events)

@@ -65,11 +65,34 @@ class Checkpoint:
     """What a heartbeat carries.
 
     Attributes:
+        iteration: Number of the iteration.
         progress: Percent of the sleep, 0 to 100.
         elapsed: Seconds slept.
     """
 
+    iteration: int
     progress: float
+    elapsed: float
+
+    @classmethod
+    def of(cls, step: Step, elapsed: float) -> Checkpoint:
+        """The checkpoint of a step after so many seconds."""
+        percent = round(min(100.0, 100.0 * elapsed / step.sleep), 1)
+        return cls(step.iteration, percent, round(min(elapsed, step.sleep), 3))
+
+
+@dataclass(frozen=True)
+class Seen:
+    """How far somebody saw an iteration before they paused it.
+
+    An Activity that waits for its next attempt is canceled without its last heartbeat, which nobody could know then.
+
+    Attributes:
+        iteration: Its number.
+        elapsed: Seconds slept, from the last heartbeat.
+    """
+
+    iteration: int
     elapsed: float
 
 
@@ -182,7 +205,8 @@ class MontyPythonProgress:
     """Answer of the Query `get_progress`: what the workflow knows itself; the rest is in the heartbeat.
 
     Attributes:
-        status: `iteration_2_sleeping`, `iteration_2_paused`, `stopping`, `stopped` or `completed`.
+        status: `iteration_2_sleeping`, `iteration_2_paused`, `stopping`; at the end `stopped`, `completed`, `canceled`
+            or `failed`.
         iteration_count: Iterations begun.
         total_quotes_delivered: Quotes delivered.
         last_quote: The last one.
@@ -227,6 +251,7 @@ class MontyPythonWorkflow:
             own_quotes=list(monty.quotes),
             undelivered=list(monty.quotes),
         )
+        self._seen: Seen | None = None
         self._step_started_at: float | None = None
         self._final_status: str | None = None
 
@@ -236,23 +261,13 @@ class MontyPythonWorkflow:
         try:
             monty.checked()
         except InvalidInput as error:
+            self._final_status = "failed"
             raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from error
-
-        while not self._done():
-            await workflow.wait_condition(
-                lambda: not self._state.paused or self._state.should_exit or self._must_hand_over()
-            )
-            if self._state.should_exit:
-                break
-            if self._should_hand_over():
-                await workflow.wait_condition(workflow.all_handlers_finished)
-                # The input is built only now, with everything that the handlers have left in the state.
-                workflow.continue_as_new(replace(self._input, quotes=[], state=self._state))
-            if self._state.step is None:
-                self._state.step = self._next_step()
-            outcome = await self._sleep_then_quote(self._state.step)
-            self._take(self._state.step, outcome)
-
+        try:
+            await self._iterate()
+        except asyncio.CancelledError:
+            self._final_status = "canceled"
+            raise
         self._final_status = "stopped" if self._state.should_exit else "completed"
         await workflow.wait_condition(workflow.all_handlers_finished)
         return MontyPythonResult(
@@ -262,6 +277,23 @@ class MontyPythonWorkflow:
             workflow_id=workflow.info().workflow_id,
             total_runtime=round(workflow.now().timestamp() - self._state.started_at, 3),
         )
+
+    async def _iterate(self) -> None:
+        """One iteration after another, until there is a reason to end."""
+        while not self._done():
+            await workflow.wait_condition(
+                lambda: not self._state.paused or self._state.should_exit or self._must_hand_over()
+            )
+            if self._state.should_exit:
+                return
+            if self._should_hand_over():
+                await workflow.wait_condition(workflow.all_handlers_finished)
+                # The input is built only now, with everything that the handlers have left in the state.
+                workflow.continue_as_new(replace(self._input, quotes=[], state=self._state))
+            if self._state.step is None:
+                self._state.step = self._next_step()
+            outcome = await self._sleep_then_quote(self._state.step)
+            self._take(self._state.step, outcome)
 
     async def _sleep_then_quote(self, step: Step) -> StepOutcome:
         """Runs the Activity of one iteration; an interruption by pause, stop or hand-over ends it early."""
@@ -274,26 +306,41 @@ class MontyPythonWorkflow:
             retry_policy=RETRY,
             cancellation_type=workflow.ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
         )
+        interrupted = False
         try:
             await workflow.wait_condition(
                 lambda: work.done() or self._state.paused or self._state.should_exit or self._must_hand_over()
             )
+            interrupted = not work.done()
+            if interrupted:
+                work.cancel()
+                # Not `await work`: the Activity that is being canceled would swallow a cancellation of the workflow.
+                await workflow.wait_condition(work.done)
         except asyncio.CancelledError:
-            work.cancel()
+            # An Activity that ends at this very moment ends first: canceled after it, it would lose its quote.
+            await workflow.wait_condition(lambda: True)
+            if not interrupted:
+                work.cancel()
             with suppress(ActivityError, asyncio.CancelledError):
-                await work
+                self._take(step, await work)
             raise
-        interrupted = not work.done()
-        if interrupted:
-            work.cancel()
+        finally:
+            self._step_started_at = None
         try:
             return await work
         except ActivityError as error:
             if not interrupted:
                 raise
-            return StepOutcome(elapsed=_last_checkpoint(error, step.elapsed))
-        finally:
-            self._step_started_at = None
+            return StepOutcome(elapsed=self._last_checkpoint(error, step))
+
+    def _last_checkpoint(self, error: ActivityError, step: Step) -> float:
+        """How far an interrupted Activity came that could not say so itself, because its Worker was dead."""
+        known = [step.elapsed]
+        if isinstance(error.cause, ActivityTimeoutError):
+            known += [_elapsed(detail) for detail in error.cause.last_heartbeat_details]
+        if self._seen is not None and self._seen.iteration == step.iteration:
+            known.append(self._seen.elapsed)
+        return min(max(known), step.sleep)
 
     def _take(self, step: Step, outcome: StepOutcome) -> None:
         if outcome.quote is None:
@@ -336,9 +383,10 @@ class MontyPythonWorkflow:
         self._state.should_exit = True
 
     @workflow.signal
-    def pause(self) -> None:
-        """Freezes the sleep and its progress."""
+    def pause(self, seen: Seen | None = None) -> None:
+        """Freezes the sleep and its progress; `seen` is how far the sender saw it come."""
         self._state.paused = True
+        self._seen = seen
 
     @workflow.signal
     def resume(self) -> None:
@@ -400,20 +448,20 @@ async def sleep_then_quote(step: Step) -> StepOutcome:
     """
     elapsed = max([step.elapsed, *(_elapsed(detail) for detail in activity.info().heartbeat_details)])
     began = time.monotonic() - elapsed
-    report = Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=elapsed)
+    report = Checkpoint.of(step, elapsed)
     try:
         while elapsed < step.sleep:
             if elapsed - report.elapsed >= step.progress_interval * 0.99:
-                report = Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=round(elapsed, 3))
+                report = Checkpoint.of(step, elapsed)
             activity.heartbeat(report)
             await asyncio.sleep(min(HEARTBEAT_INTERVAL_S, step.progress_interval, step.sleep - elapsed))
             elapsed = min(time.monotonic() - began, step.sleep)
     except asyncio.CancelledError:
-        elapsed = round(min(time.monotonic() - began, step.sleep), 3)
+        report = Checkpoint.of(step, time.monotonic() - began)
         details = activity.cancellation_details()
         if details is not None and details.cancel_requested:
-            return StepOutcome(elapsed=elapsed)
-        activity.heartbeat(Checkpoint(progress=_percent(elapsed, step.sleep), elapsed=elapsed))
+            return StepOutcome(elapsed=report.elapsed)
+        activity.heartbeat(report)
         raise
     return StepOutcome(elapsed=step.sleep, quote=step.quote)
 
@@ -421,21 +469,9 @@ async def sleep_then_quote(step: Step) -> StepOutcome:
 # --- small things ----------------------------------------------------------------------------------------------------
 
 
-def _percent(elapsed: float, sleep: float) -> float:
-    return round(min(100.0, 100.0 * elapsed / sleep), 1)
-
-
 def _elapsed(detail: Any) -> float:
     """Seconds slept, from the decoded detail of a heartbeat."""
     return float(detail.get("elapsed", 0.0)) if isinstance(detail, dict) else 0.0
-
-
-def _last_checkpoint(error: ActivityError, before: float) -> float:
-    """How far an interrupted Activity came that could not say so itself, because its Worker was dead."""
-    cause = error.cause
-    if isinstance(cause, ActivityTimeoutError):
-        return max([before, *(_elapsed(detail) for detail in cause.last_heartbeat_details)])
-    return before
 
 
 def _number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
