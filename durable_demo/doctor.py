@@ -42,6 +42,7 @@ LOOPBACK_DEADLINE_S = 3.0
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _LAB_EXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
+_INSTALL = "`make demo`, or `python -m pip install -c constraints.txt -e .`, in the checkout"  # by no name on PyPI
 _SECRET = frozenset({"TEMPORAL_API_KEY"})
 
 
@@ -116,7 +117,7 @@ def _packages(name: str) -> Check:
     try:
         needed = [Requirement(text) for text in importlib.metadata.requires(settings.APP_NAME) or []]
     except importlib.metadata.PackageNotFoundError:
-        return Check(name, "warn", f"{settings.APP_NAME} runs from its source, not installed", "pip install -e .")
+        return Check(name, "warn", f"{settings.APP_NAME} runs from its source, not installed", _INSTALL)
     installed: list[str] = []
     wrong: list[str] = []
     for requirement in needed:
@@ -131,7 +132,7 @@ def _packages(name: str) -> Check:
         if not requirement.specifier.contains(version, prereleases=True):
             wrong.append(f"{requirement.name} {version} is not {requirement.specifier}")
     if wrong:
-        return Check(name, "fail", "; ".join(wrong), f"pip install --upgrade {settings.APP_NAME}")
+        return Check(name, "fail", "; ".join(wrong), _INSTALL)
     return Check(name, "ok", ", ".join(installed))
 
 

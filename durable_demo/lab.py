@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from durable_demo.errors import DemoError
+from durable_demo.errors import DemoError, StackError
 from durable_demo.processes import environment, guarded
 from durable_demo.stack import Stack
 from durable_demo.terminal import interrupts, show_error
@@ -92,8 +92,9 @@ async def serve(console: Console, *, browser: bool, extra: Sequence[str] = ()) -
 async def _hold(stack: Stack, console: Console) -> None:
     try:
         info = await stack.start()
-    except DemoError as error:
-        show_error(error)
+    except Exception as error:  # nobody else tells it: JupyterLab goes on
+        told = error if isinstance(error, DemoError) else StackError("The stack cannot be started.", why=repr(error))
+        show_error(told)
         _say(console, "JupyterLab goes on without server and Worker; what needs them will say the same.")
     else:
         _say(console, f"Temporal server: {info.address}, Worker: {'ready' if info.worker else 'external'}")

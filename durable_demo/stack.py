@@ -16,6 +16,7 @@ import subprocess
 import threading
 import time
 from collections.abc import AsyncIterator
+from concurrent.futures import Future
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -170,15 +171,15 @@ class Stack:
             while True:
                 if info := await self._usable():
                     return info
-                if not state.is_supervised():
-                    await self._spawn_supervisor()
-                elif time.monotonic() > deadline:
+                if time.monotonic() > deadline:
                     raise ServerFailed(
-                        f"The stack in {state.path} runs, but was not ready within "
+                        f"The stack in {state.path} was started, but was not ready within "
                         f"{settings.START_DEADLINE.total_seconds():g} s.",
                         why=f"the last lines of its supervisor:\n{self.logs('supervisor', _SHOWN_LINES)}",
                         remedy="`durable-demo down`, then start again",
                     )
+                if not state.is_supervised():
+                    await self._spawn_supervisor()
                 else:  # it starts, stops, or mends something
                     await asyncio.sleep(_POLL_SECONDS)
 
@@ -206,8 +207,14 @@ class Stack:
             arguments += ["--remote", self._configured.address, self._configured.namespace]
         if _worker_is_external():
             arguments.append("--no-worker")
+        reported: Future[bytes] = Future()
+        reported.set_running_or_notify_cancel()  # from now on it can be left alone, but not cancelled
+        # No thread of asyncio's: its loop would wait for that one when a start is broken off by Ctrl-C.
+        threading.Thread(
+            target=self._run_supervisor, args=(arguments, reported), name="start-supervisor", daemon=True
+        ).start()
         try:
-            report = await asyncio.wait_for(asyncio.to_thread(self._run_supervisor, arguments), _REPORT_SECONDS)
+            report = await asyncio.wait_for(asyncio.wrap_future(reported), _REPORT_SECONDS)
         except TimeoutError:
             report = b""
         if not report:
@@ -218,23 +225,27 @@ class Stack:
             )
         _raise_reported(json.loads(report))
 
-    def _run_supervisor(self, arguments: list[str]) -> bytes:
-        """Start a supervisor that outlives this process; returns its report, or nothing if it died."""
-        with self._state.open_log("supervisor") as log:
-            process = subprocess.Popen(
-                python_command("durable_demo.supervisor", *arguments),
-                stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE,
-                stderr=log,
-                cwd=self._state.path,
-                env=environment(),
-                start_new_session=True,  # an interrupt of the kernel is not meant for it
-                creationflags=_WINDOWS_FLAGS,
-            )
-        threading.Thread(target=process.wait, name="reap-supervisor", daemon=True).start()  # else it ends as a zombie
-        assert process.stdout  # noqa: S101
-        with process.stdout as pipe:
-            return pipe.readline()
+    def _run_supervisor(self, arguments: list[str], reported: Future[bytes]) -> None:
+        """Start a supervisor that outlives this process, pass its report on, or nothing if it died, and wait for it."""
+        try:
+            with self._state.open_log("supervisor") as log:
+                process = subprocess.Popen(
+                    python_command("durable_demo.supervisor", *arguments),
+                    bufsize=0,  # the lock of a buffer, held in a daemon thread, could crash the end of this process
+                    stdin=subprocess.DEVNULL,
+                    stdout=subprocess.PIPE,
+                    stderr=log,
+                    env=environment(),
+                    start_new_session=True,  # an interrupt of the kernel is not meant for it
+                    creationflags=_WINDOWS_FLAGS,
+                )
+            assert process.stdout  # noqa: S101
+            with process.stdout as pipe:
+                reported.set_result(pipe.readline())
+        except Exception as error:
+            reported.set_exception(error)
+        else:
+            process.wait()  # else it ends as a zombie
 
 
 def _raise_reported(outcome: dict[str, str]) -> None:

@@ -7,6 +7,7 @@
       supervisor.lock   held by the supervisor for as long as it lives
       leases/*.lock     one for each session, held for as long as it lives
       stack.json        what runs: written by the supervisor alone, replaced atomically
+      port              of the last server; the next one is at the same address, where clients look for it
       temporal.db       the server's database
       server.log worker.log supervisor.log
 
@@ -19,7 +20,10 @@ import contextlib
 import dataclasses
 import json
 import os
+import re
 import shutil
+import stat
+import sys
 import time
 import uuid
 from collections.abc import Iterator
@@ -35,33 +39,47 @@ from durable_demo.errors import StateDirError
 
 LogName = Literal["server", "worker", "supervisor"]
 
-_CREATE_TIME_TOLERANCE_SECONDS = 2.0
-"""A step of the system clock moves create times; a pid that is used again has a create time far from the old one."""
+_BEGAN_TOLERANCE_SECONDS = 2.0
+"""Small corrections of the system clock move create times; a pid that is used again began far from the old one."""
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+_OUR_FILES = re.compile(
+    r"(start|supervisor)\.lock|leases|stack\.(json|new)|port|temporal\.db.*|(server|worker|supervisor)\.log(\.1)?|remote-.+"
+)
 _LEASE_DEADLINE_SECONDS = 5.0
 _TAIL_BYTES = 256 * 1024
 
 
 @dataclass(frozen=True)
 class ProcessInfo:
-    """One process, told apart from a later one with the same pid by when it began."""
+    """One process, told apart from a later one with the same pid by when it began.
+
+    Attributes:
+        pid: Its pid.
+        began: On Linux seconds from boot to its start, since a step of the system clock moves the create times that are
+            computed from them; elsewhere its create time.
+        boot: Which boot that was; empty where the system does not tell.
+    """
 
     pid: int
-    create_time: float
+    began: float
+    boot: str = ""
 
     @classmethod
     def of(cls, pid: int) -> ProcessInfo | None:
         """The process that has this pid now, or None."""
         try:
-            return cls(pid, psutil.Process(pid).create_time())
-        except psutil.NoSuchProcess:
+            return cls(pid, _began(pid), _boot())
+        except (OSError, psutil.NoSuchProcess):
             return None
 
     @property
     def alive(self) -> bool:
         """Whether this very process runs (a zombie does not)."""
+        now = ProcessInfo.of(self.pid)
+        if not now or now.boot != self.boot or abs(now.began - self.began) > _BEGAN_TOLERANCE_SECONDS:
+            return False
         try:
-            process = psutil.Process(self.pid)
-            return abs(process.create_time() - self.create_time) < _CREATE_TIME_TOLERANCE_SECONDS and _runs(process)
+            return _runs(psutil.Process(self.pid))
         except psutil.NoSuchProcess:
             return False
 
@@ -151,16 +169,21 @@ class StateDir:
         self.path = path
         self.database = path / "temporal.db"
         self._info = path / "stack.json"
+        self._port = path / "port"
         self._leases = path / "leases"
 
     def prepare(self) -> None:
-        """Make the directory and see that it can be written.
+        """Make the directory, private, and see that it can be written.
+
+        A directory that was there already, with files of others in it, keeps its mode; our files in it are private.
 
         Raises:
             StateDirError: It cannot.
         """
         with self.usable():
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            if all(_OUR_FILES.fullmatch(each.name) for each in self.path.iterdir()):
+                _make_private(self.path)
             self._leases.mkdir(mode=0o700, exist_ok=True)
             probe = self._leases / f".probe-{uuid.uuid4().hex}"
             probe.touch(mode=0o600)
@@ -254,6 +277,20 @@ class StateDir:
         """Remove `stack.json`: nothing runs any more."""
         _remove(self._info)
 
+    @property
+    def last_port(self) -> int:
+        """The port of the last server here; 0 if it is not known."""
+        try:
+            port = int(self._port.read_text("ascii"))
+        except (OSError, ValueError):
+            return 0
+        return port if 0 < port < 65536 else 0
+
+    def remember_port(self, port: int) -> None:
+        """Keep the port for the next server, when this one has been stopped in good order too."""
+        with self.usable():
+            self._port.write_text(f"{port}\n", "ascii")
+
     # --- logs ---
 
     def open_log(self, name: LogName) -> BinaryIO:
@@ -278,6 +315,27 @@ class StateDir:
 
     def _log(self, name: LogName) -> Path:
         return self.path / f"{name}.log"
+
+
+def _began(pid: int) -> float:
+    if sys.platform != "linux":
+        return psutil.Process(pid).create_time()
+    fields = Path(f"/proc/{pid}/stat").read_bytes().rpartition(b")")[2].split()  # the name before may have blanks
+    return int(fields[19]) / os.sysconf("SC_CLK_TCK")
+
+
+def _boot() -> str:
+    try:
+        return _BOOT_ID.read_text("ascii").strip()
+    except OSError:
+        return ""
+
+
+def _make_private(path: Path) -> None:
+    mode = stat.S_IMODE(path.stat().st_mode)
+    if mode & 0o077:
+        with contextlib.suppress(PermissionError):  # it belongs to somebody else, or its file system has no modes
+            path.chmod(mode & 0o700)
 
 
 def _runs(process: psutil.Process) -> bool:

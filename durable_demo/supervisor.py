@@ -94,7 +94,6 @@ class Child(ABC):
                 stdout=log,
                 stderr=asyncio.subprocess.STDOUT,
                 env=self.environment(),
-                cwd=self.state.path,
             )
         self._started = time.monotonic()
         self.info = ProcessInfo.of(self._process.pid)
@@ -232,6 +231,7 @@ class Supervisor:
         self._server: Server | None = None
         self._worker: Worker | None = None
         self._written: StackInfo | None = None
+        self._me = ProcessInfo.of(os.getpid())
 
     @property
     def _children(self) -> list[Child]:
@@ -243,7 +243,7 @@ class Supervisor:
         Raises:
             StackError: Why it could not be started; what was is still to be stopped.
         """
-        left = self._reap()
+        self._reap()
         self._write()
         if self._remote:
             await self._start_once(None)
@@ -252,12 +252,14 @@ class Supervisor:
         binary = server.find_temporal()
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             try:
-                await self._start_once(Server(self._state, binary, server.choose_port(left)))
+                port = server.choose_port(self._state.last_port if attempt == 1 else 0)
+                await self._start_once(Server(self._state, binary, port))
             except PortTaken:
                 if server.configured_port() or attempt == _PORT_ATTEMPTS:
                     raise
                 await self.stop()
             else:
+                self._state.remember_port(port)
                 return
 
     async def _start_once(self, embedded: Server | None) -> None:
@@ -327,7 +329,7 @@ class Supervisor:
             task_queue=settings.task_queue(),
             embedded=self._remote is None,
             home=self._state.path,
-            supervisor=ProcessInfo.of(os.getpid()),
+            supervisor=self._me,
             server=self._server.info if self._server else None,
             worker=self._worker.info if self._worker else None,
             ready=bool(children) and all(child.is_ready for child in children),
@@ -336,17 +338,12 @@ class Supervisor:
             self._state.write(info)
             self._written = info
 
-    def _reap(self) -> int:
-        """End what a supervisor that crashed has left: two servers on one database both fail.
-
-        Returns:
-            The port of its server, where sessions still look for it; 0 if there was none.
-        """
+    def _reap(self) -> None:
+        """End what a supervisor that crashed has left: two servers on one database both fail."""
         left = self._state.read()
         for process in left.processes if left else []:
             if process.kill():
                 logger.warning("pid %d was left by a supervisor that crashed: killed", process.pid)
-        return int(left.address.rpartition(":")[2]) if left and left.server else 0
 
 
 async def supervise(supervisor: Supervisor) -> None:

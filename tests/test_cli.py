@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from durable_demo import __version__, cli, execute, lab
@@ -433,6 +434,20 @@ def answers(port: int) -> bool:
             return bool(reply.status == 200)
     except OSError:
         return False
+
+
+@pytest.mark.parametrize("error", [DemoError("no parrot"), RuntimeError("no parrot")])
+async def test_lab_tells_why_the_stack_did_not_start(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], error: Exception
+) -> None:
+    async def fail(_: Stack) -> StackInfo:
+        raise error
+
+    monkeypatch.setattr(Stack, "start", fail)
+    await lab._hold(Stack(), Console())
+    told = capsys.readouterr()
+    assert "no parrot" in told.err
+    assert "JupyterLab goes on" in told.out
 
 
 @pytest.mark.slow

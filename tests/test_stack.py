@@ -12,8 +12,10 @@ import stat
 import subprocess
 import sys
 import textwrap
+import threading
 import time
 from collections.abc import AsyncIterator, Iterator
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +37,8 @@ from durable_demo.errors import (
     WorkerFailed,
 )
 from durable_demo.processes import environment
+from durable_demo.server import find_temporal
+from durable_demo.session import Session
 from durable_demo.stack import Stack, StackInfo
 from tests.conftest import eventually
 
@@ -258,6 +262,77 @@ async def test_a_killed_supervisor_takes_all_along_and_the_next_start_uses_the_s
     again = await stack.start()
     assert again.address == info.address, "clients of the old server find the new one"
     assert again.supervisor != info.supervisor
+
+
+async def test_after_an_orderly_stop_the_next_start_is_where_live_runs_look_for_it(home: Path) -> None:
+    async with Session(home) as session:
+        address = session.info.address
+        run = await session.start_monty(min_sleep=60, max_sleep=60)
+        assert await Stack(home).down()
+        await session.start()
+        assert session.info.address == address
+        assert (await run.status()).status == "RUNNING"
+    await Stack(home).down()
+
+
+async def test_a_start_that_is_broken_off_ends_at_once(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:
+    spawned = threading.Event()
+    sleep = [sys.executable, "-c", "import time; time.sleep(60)"]
+
+    def slow(*_: str) -> list[str]:
+        spawned.set()
+        return sleep
+
+    async def broken_off() -> None:
+        starting = asyncio.create_task(stack.start())
+        await eventually(spawned.is_set, "a supervisor is spawned")
+        starting.cancel()
+        await asyncio.gather(starting, return_exceptions=True)
+
+    monkeypatch.setattr("durable_demo.stack.python_command", slow)
+    try:
+        await asyncio.wait_for(asyncio.to_thread(asyncio.run, broken_off()), 20)
+        assert stack.sessions() == 0
+    finally:
+        for child in psutil.Process().children():
+            if child.cmdline() == sleep:
+                child.kill()
+
+
+async def test_supervisors_that_die_at_once_are_spawned_until_the_deadline(
+    stack: Stack, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(settings, "START_DEADLINE", timedelta(seconds=1))
+    monkeypatch.setattr(
+        "durable_demo.stack.python_command", lambda *_: [sys.executable, "-c", "print('{}', flush=True)"]
+    )
+    with pytest.raises(ServerFailed, match="not ready within 1 s"):
+        await asyncio.wait_for(stack.start(), 20)
+
+
+async def test_relative_paths_in_settings_mean_the_same_in_every_process(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "bin").mkdir()
+    (tmp_path / "bin" / "temporal").symlink_to(find_temporal())
+    (tmp_path / "lib").mkdir()
+    (tmp_path / "lib" / "sitecustomize.py").write_text(
+        "import sys\nprint('found', sys.orig_argv[-1], file=sys.stderr)\n"
+    )
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, "bin/temporal")
+    monkeypatch.setenv("PYTHONPATH", "lib")
+    assert (await stack.start()).ready
+    assert "found durable_demo.worker" in stack.logs("worker")
+
+
+async def test_a_current_directory_that_was_removed_does_no_harm(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "removed").mkdir()
+    monkeypatch.chdir(tmp_path / "removed")
+    (tmp_path / "removed").rmdir()
+    assert (await stack.start()).ready
 
 
 # --- errors, each with what to do ---

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import stat
 import subprocess
 import sys
 import textwrap
 from pathlib import Path
+from typing import Any
 
+import psutil
 import pytest
 
 from durable_demo import settings
@@ -34,6 +37,25 @@ def test_only_the_user_can_enter_it(state: StateDir) -> None:
     assert mode(state.path) == 0o700
     assert mode(state.path / "leases") == 0o700
     assert mode(state.path / "worker.log") == 0o600
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_directory_of_ours_is_made_private_again(state: StateDir) -> None:
+    state.remember_port(7233)
+    state.open_log("server").close()
+    state.path.chmod(0o755)
+    state.prepare()
+    assert mode(state.path) == 0o700
+
+
+@pytest.mark.skipif(os.name == "nt", reason="Windows has no modes")
+def test_a_directory_of_others_keeps_its_mode_and_our_files_in_it_are_private(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    (tmp_path / "thesis.tex").touch()
+    for _ in range(2):
+        StateDir(tmp_path).prepare()
+    assert mode(tmp_path) == 0o755
+    assert mode(tmp_path / "leases") == 0o700
 
 
 @pytest.mark.parametrize("place", ["file/home", "/proc/durable-demo"])
@@ -106,12 +128,44 @@ def test_a_damaged_stack_json_counts_as_none(state: StateDir, text: str) -> None
     assert state.read() is None
 
 
-def test_a_process_is_told_from_a_later_one_with_its_pid() -> None:
+@pytest.mark.parametrize("other", [{"began": 1.0}, {"boot": "the last one"}])
+def test_a_process_is_told_from_a_later_one_with_its_pid(other: dict[str, Any]) -> None:
     me = ProcessInfo.of(os.getpid())
     assert me
     assert me.alive
-    assert not ProcessInfo(me.pid, me.create_time - 100).alive
-    assert not ProcessInfo(me.pid, me.create_time - 100).kill()
+    assert not dataclasses.replace(me, **other).alive
+    assert not dataclasses.replace(me, **other).kill()
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere create times are all there is")
+def test_a_process_stays_the_same_when_the_clock_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        before = ProcessInfo.of(process.pid)
+        assert before
+        create_time = psutil.Process.create_time
+        monkeypatch.setattr(psutil.Process, "create_time", lambda self: create_time(self) + 3600)
+        assert ProcessInfo.of(process.pid) == before
+        assert before.alive
+        assert before.kill()
+
+
+def test_a_pid_that_nobody_has_is_no_process() -> None:
+    with subprocess.Popen([sys.executable, "-c", ""]) as process:
+        pass
+    assert ProcessInfo.of(process.pid) is None
+
+
+def test_the_port_outlives_stack_json(state: StateDir) -> None:
+    assert state.last_port == 0
+    state.remember_port(7233)
+    state.clear()
+    assert state.last_port == 7233
+
+
+@pytest.mark.parametrize("text", ["", "http", "-1", "65536", "\xff"])
+def test_a_damaged_port_counts_as_none(state: StateDir, text: str) -> None:
+    (state.path / "port").write_text(text, "latin-1")
+    assert state.last_port == 0
 
 
 def test_killing_takes_the_descendants_along() -> None:
