@@ -21,6 +21,7 @@ from typer.core import TyperCommand, TyperGroup
 
 from durable_demo import __version__
 from durable_demo.errors import DemoError, InvalidInput
+from durable_demo.processes import leave
 from durable_demo.terminal import Screen, show_error
 from durable_demo.terminal import watch as watch_run
 from durable_demo.wording import printable
@@ -130,7 +131,7 @@ def monty(
             )
             return await watch_run(run, Screen(console, as_json=as_json), stops=True)
 
-    raise typer.Exit(asyncio.run(start_and_watch()))
+    leave(asyncio.run(start_and_watch()))
 
 
 @app.command()
@@ -146,7 +147,7 @@ def watch(
         async with Session() as session:
             return await watch_run(session.attach(workflow_id), Screen(console, as_json=as_json), after=after)
 
-    raise typer.Exit(asyncio.run(attach_and_watch()))
+    leave(asyncio.run(attach_and_watch()))
 
 
 @app.command(cls=PairedParameters)
@@ -201,7 +202,7 @@ def doctor(as_json: AsJson = False) -> None:
     healthy = all(check.level != "fail" for check in checks)
     if as_json:
         typer.echo(json.dumps({"ok": healthy, "checks": [vars(check) for check in checks]}, indent=2))
-    raise typer.Exit(0 if healthy else 1)
+    leave(0 if healthy else 1)
 
 
 @app.command()
