@@ -8,39 +8,55 @@ const DISCONNECTED = "Disconnected from the kernel";
 /** Where a view says what became of a click. */
 export function createNotice() {
   const el = h("div", { class: "dd-notice", role: "status" });
-  return { el, say: (text) => setText(el, text) };
+  return {
+    el,
+    say: (text) => setText(el, text),
+    /** Takes these words back, unless others have come since. */
+    retract: (text) => el.textContent === text && setText(el, ""),
+  };
 }
 
 /**
  * One command as a button.
  *
- * `look()` gives `{label, reason}`: the label, and why it cannot be pressed now ("" if it can). It stays focusable while
- * it cannot be pressed, so that the keyboard does not lose its place and the reason can be read.
+ * `look()` gives `{label, reason, hint}`: the label, why it cannot be pressed now ("" if it can), and for a button that
+ * can but will change nothing, why. It stays focusable while it cannot be pressed, so that the keyboard does not lose its
+ * place; pressed all the same, it says the reason.
  */
 export function createAction(feed, notice, { command, pending, tone = "plain", look }) {
   let waitingFor = null;
   let disconnected = false;
+  let explained = "";
   const label = h("span", {});
   const el = focusable("button", { type: "button", class: `dd-button dd-${tone}`, onclick: press }, label);
 
   const situation = () => [feed.generation, feed.summary.workflow_id, feed.summary.status, feed.panel.starting].join(" ");
 
+  const obstacle = () => (disconnected ? DISCONNECTED : look().reason);
+
   function update() {
     if (waitingFor !== null && waitingFor !== situation()) waitingFor = null;
-    const { label: words, reason } = look();
+    const { label: words, hint = "" } = look();
     const waits = waitingFor !== null;
-    const obstacle = disconnected ? DISCONNECTED : reason;
+    const why = obstacle();
+    if (explained !== why) {
+      notice.retract(explained);
+      explained = "";
+    }
     setText(label, waits ? pending : words);
-    setAttribute(el, "aria-disabled", waits || obstacle !== "" ? "true" : null);
+    setAttribute(el, "aria-disabled", waits || why !== "" ? "true" : null);
     setAttribute(el, "aria-busy", waits ? "true" : null);
-    setAttribute(el, "title", waits ? null : obstacle || null);
+    setAttribute(el, "title", waits ? null : why || hint || null);
+    el.classList.toggle("dd-quiet", hint !== "");
   }
 
   async function press() {
-    if (el.getAttribute("aria-disabled") === "true") return;
+    if (waitingFor !== null) return;
+    explained = obstacle();
+    notice.say(explained);
+    if (explained) return;
     const mine = situation();
     waitingFor = mine;
-    notice.say("");
     update();
     const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BUSY_HINT_MS);
     const answer = await feed.command(look().command ?? command);
@@ -63,18 +79,19 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
   };
 }
 
-const ended = (feed) => `The workflow has ended: ${feed.summary.status}`;
+const ended = (feed) => (feed.ended ? `The workflow has ended: ${feed.summary.status}` : "");
 
 /** Stop Workflow, Pause or Resume, Cancel, Clear. */
 export function createRunActions(feed, notice) {
-  const unlessActive = (reason) => (feed.active ? reason : feed.ended ? ended(feed) : "No workflow is running");
+  const unlessActive = (reason) => (feed.active ? reason : ended(feed) || "No workflow is running");
   const stopping = () => (feed.summary.status === "STOPPING" ? "The workflow is stopping already" : "");
   return [
     createAction(feed, notice, {
       command: "stop",
       pending: "Stopping...",
       tone: "danger",
-      look: () => ({ label: "Stop Workflow", reason: unlessActive(stopping()) }),
+      // Harmless after the end: the workflow's answer says so.
+      look: () => ({ label: "Stop Workflow", reason: feed.ended ? "" : unlessActive(stopping()), hint: ended(feed) }),
     }),
     createAction(feed, notice, {
       pending: "One moment...",

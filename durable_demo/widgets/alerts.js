@@ -18,8 +18,10 @@ export function createAlerts(feed) {
 
   function update() {
     const current = new Set(feed.panel.alerts.map((alert) => alert.id));
+    let vacated = -1;
     for (const [id, node] of shown) {
       if (current.has(id)) continue;
+      if (node.matches(":focus-within")) vacated = [...el.children].indexOf(node);
       node.remove();
       shown.delete(id);
     }
@@ -29,6 +31,14 @@ export function createAlerts(feed) {
       shown.set(alert.id, node);
       el.append(node);
     }
+    if (vacated >= 0) refocus(vacated);
+  }
+
+  /** The keyboard goes on at the alert that has moved up, else where the view begins. */
+  function refocus(place) {
+    const alert = el.children[Math.min(place, el.childElementCount - 1)];
+    const start = '[role="tab"][aria-selected="true"], .dd-actions button';
+    (alert?.querySelector("button") ?? el.parentElement.querySelector(start)).focus();
   }
 
   return { el, update };
@@ -40,7 +50,7 @@ export function createDisconnection(feed) {
   return {
     el,
     set(lost) {
-      setText(el, lost ? "Disconnected from the kernel - run this cell again to reconnect. The workflow goes on." : "");
+      setText(el, lost ? "Disconnected from the kernel - run the cells again from the first one to reconnect. The workflow goes on." : "");
       if (!lost) feed.hello();
     },
   };

@@ -28,7 +28,8 @@ export function createChatView(feed, openTrace) {
     const { status } = feed.summary;
     bar.hidden = status === "";
     const what = feed.ended ? `has ended: ${status}` : DOING[status];
-    const text = `Status: Monty workflow ${what} (click Workflow Trace tab to view)`;
+    const name = feed.monty ? "Monty workflow" : feed.summary.workflow_type || "Workflow";
+    const text = `Status: ${name} ${what} (click Workflow Trace tab to view)`;
     if (words.textContent !== text) words.textContent = text;
   }
 

@@ -3,19 +3,23 @@
 
 export const MAX_LINES = 10_000;
 const RESYNC_PATIENCE_MS = 3_000;
+const RESYNC_PATIENCE_LIMIT_MS = 60_000;
 const ANSWER_DEADLINE_MS = 60_000;
+const MONTY = "MontyPythonWorkflow";
 const ENDED = new Set(["COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"]);
 
-const NO_SUMMARY = { workflow_id: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" };
+const NO_SUMMARY = { workflow_id: "", workflow_type: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" };
 
 export function createFeed(send) {
   const listeners = new Set();
   const commands = new Map();
-  const client = Math.random().toString(36).slice(2);
+  const page = Math.random().toString(36).slice(2);
   let epoch = "";
   let seq = -1;
   let incoming = null;
-  let asked = 0;
+  let repeat = 0;
+  let patience = RESYNC_PATIENCE_MS;
+  let views = 0;
   let commandCount = 0;
 
   const feed = {
@@ -42,6 +46,10 @@ export function createFeed(send) {
     get active() {
       return feed.summary.status !== "" && !feed.ended;
     },
+    /** Whether it is one that Start Monty starts. */
+    get monty() {
+      return feed.summary.workflow_type === MONTY;
+    },
 
     /** Calls `listener(changedNumbers)` after each change; returns the function that ends it. */
     listen(listener) {
@@ -49,21 +57,24 @@ export function createFeed(send) {
       return () => listeners.delete(listener);
     },
 
-    /** Asks for the whole state, unless it was asked for a moment ago. */
+    /** Tells the kernel that somebody may look, as long as there is a view; returns the function that ends this one. */
+    join() {
+      views += 1;
+      if (views === 1) tell({ t: "shown", page, shown: true });
+      return () => {
+        views -= 1;
+        if (views === 0) tell({ t: "shown", page, shown: false });
+      };
+    },
+
+    /** Asks for the whole state, unless it is on its way. */
     hello() {
-      const now = performance.now();
-      if (asked && now - asked < RESYNC_PATIENCE_MS) return;
-      asked = now;
-      try {
-        send({ t: "hello", epoch, seq });
-      } catch (error) {
-        console.warn("durable-demo: cannot reach the kernel", error);
-      }
+      if (!repeat) ask();
     },
 
     /** Resolves to `{ok, message}`, also when nobody answers. */
     command(name, args = {}) {
-      const id = `${client}-${++commandCount}`;
+      const id = `${page}-${++commandCount}`;
       return new Promise((resolve) => {
         const settle = (answer) => {
           clearTimeout(timer);
@@ -78,7 +89,7 @@ export function createFeed(send) {
         try {
           send({ t: "command", id, name, args });
         } catch (error) {
-          settle({ ok: false, message: `The kernel cannot be reached (${error.message}). Run this cell again to reconnect.` });
+          settle({ ok: false, message: `The kernel cannot be reached (${error.message}). Run the cells again from the first one to reconnect.` });
         }
       });
     },
@@ -89,6 +100,35 @@ export function createFeed(send) {
       else if (message.t === "answer") commands.get(message.id)?.(message);
     },
   };
+
+  function tell(message) {
+    try {
+      send(message);
+    } catch (error) {
+      console.warn("durable-demo: cannot reach the kernel", error);
+    }
+  }
+
+  function ask() {
+    awaitSnapshot();
+    tell({ t: "hello", epoch, seq });
+  }
+
+  /** Asks again if no whole snapshot comes: a message may be lost, and nothing need change that would tell. */
+  function awaitSnapshot() {
+    repeat ||= setTimeout(() => {
+      repeat = 0;
+      // Ever more slowly: a kernel that is busy for long answers all of them afterwards.
+      patience = Math.min(2 * patience, RESYNC_PATIENCE_LIMIT_MS);
+      ask();
+    }, patience);
+  }
+
+  function endWaiting() {
+    clearTimeout(repeat);
+    repeat = 0;
+    patience = RESYNC_PATIENCE_MS;
+  }
 
   function takeDelta(message) {
     if (message.epoch === epoch && message.seq <= seq) return;
@@ -121,14 +161,17 @@ export function createFeed(send) {
 
   function takeSnapshot(message) {
     // An answer to another browser's question comes to all; whoever is up to date leaves it.
-    if (feed.ready && message.epoch === epoch && message.seq <= seq) return;
+    if (feed.ready && message.epoch === epoch && message.seq <= seq) {
+      endWaiting();
+      return;
+    }
     if (message.part === 0) incoming = { epoch: message.epoch, parts: 0, lines: [] };
     if (incoming === null || incoming.epoch !== message.epoch || incoming.parts !== message.part) {
       incoming = null;
-      asked = 0;
       feed.hello();
       return;
     }
+    awaitSnapshot();
     incoming.parts += 1;
     for (const line of message.lines) incoming.lines.push(line);
     if (incoming.parts < message.parts) return;
@@ -140,7 +183,7 @@ export function createFeed(send) {
     feed.ready = true;
     feed.generation += 1;
     incoming = null;
-    asked = 0;
+    endWaiting();
     notify([]);
   }
 

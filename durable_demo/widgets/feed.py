@@ -12,7 +12,8 @@ A line is `[number, timestamp, text, kind]`. Deltas are numbered by `seq` within
 workflow, Clear) begins with a snapshot. A browser that is new or that misses a number sends `hello` and gets a
 snapshot; a browser that is up to date ignores one.
 
-Messages from the browsers: `hello`, and `command` with `id, name, args`.
+Messages from the browsers: `hello`; `command` with `id, name, args`; `shown` with `page, shown`, when the first view in
+a page comes and when its last one goes.
 """
 
 from __future__ import annotations

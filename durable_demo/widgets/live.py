@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -52,6 +53,12 @@ class LiveTrace(anywidget.AnyWidget):
         self._run: Run | None = None
         self._feed = Feed(self._publish, demo.background)
         self._reading: Pending[None] | None = None
+        self._turn = object()
+        self._pages: set[str] = set()
+        self._awaited = 0
+        self._resting = False
+        # Cells, the background loop and each browser's subshell have threads of their own.
+        self._one_change = threading.RLock()
         self._display_id = uuid4().hex
         self._displayed = ""
         run_detached(super().__init__, key=uuid4().hex)
@@ -63,6 +70,7 @@ class LiveTrace(anywidget.AnyWidget):
     @property
     def trace(self) -> Trace:
         """The trace that is shown; another object when another workflow is."""
+        self._go_on()
         return self._feed.trace
 
     @property
@@ -104,7 +112,14 @@ class LiveTrace(anywidget.AnyWidget):
             StillRunning: It did not come to that in time; the message shows the last lines.
         """
         limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
-        return await self._feed.until(predicate, limit)
+        with self._one_change:
+            self._awaited += 1
+            self._go_on()
+        try:
+            return await self._feed.until(predicate, limit)
+        finally:
+            with self._one_change:
+                self._awaited -= 1
 
     def close(self) -> None:
         """Takes the widget away and follows no more; the workflow goes on."""
@@ -122,16 +137,45 @@ class LiveTrace(anywidget.AnyWidget):
 
     def _follow(self, run: Run) -> None:
         """Shows this workflow from now on; goes on where it was lost if it was shown before."""
-        if run == self._run and self._following:
-            return
-        if self._reading is not None:
-            self._reading.cancel()
-        trace = self.trace if run == self._run else self._feed.restart()
-        self._run = run
-        self._feed.show(following=True)
-        self._reading = self._demo.background.spawn(self._read(run, trace), name=f"follow {run.id}")
+        with self._one_change:
+            if run == self._run and self._following:
+                return
+            if self._reading is not None:
+                self._reading.cancel()
+            trace = self._feed.trace if run == self._run else self._feed.restart()
+            self._run = run
+            self._resting = False
+            self._turn = object()
+            self._feed.show(following=True)
+            work = self._read(run, trace, self._turn)
+            self._reading = self._demo.background.spawn(work, name=f"follow {run.id}")
 
-    async def _read(self, run: Run, trace: Trace) -> None:
+    def _see(self, page: str, shown: bool) -> None:
+        """A page shows this widget now, or shows it no more.
+
+        With its last page a widget rests until it is shown again or Python asks for its trace: a cell that is run
+        again leaves the widget of its last run behind, and nothing else tells that nobody needs that one. A widget
+        that no browser ever showed, as under papermill, does not rest.
+        """
+        with self._one_change:
+            if shown:
+                self._pages.add(page)
+                self._go_on()
+                return
+            self._pages.discard(page)
+            if self._reading is not None and self._following and not self._pages and not self._awaited:
+                self._resting = True
+                self._reading.cancel()
+
+    def _go_on(self) -> None:
+        """Follows on from where it began to rest."""
+        if not self._resting:
+            return  # without the lock: a predicate of `until` may ask for the trace while the feed holds its own
+        with self._one_change:
+            if self._resting and self._run is not None and self._demo.background.running:
+                self._follow(self._run)
+
+    async def _read(self, run: Run, trace: Trace, turn: object) -> None:
         try:
             async for event in run.events(after=trace.last_fact or None):
                 self._feed.apply(trace, event)
@@ -147,7 +191,7 @@ class LiveTrace(anywidget.AnyWidget):
             )
             raise
         finally:
-            if trace is self.trace:
+            if turn is self._turn:
                 self._feed.show(following=False)
 
     # --- commands ----------------------------------------------------------------------------------------------------
@@ -169,6 +213,8 @@ class LiveTrace(anywidget.AnyWidget):
         match content:
             case {"t": "hello"}:
                 self._feed.snapshot()
+            case {"t": "shown", "page": str(page), "shown": bool(shown)}:
+                self._see(page, shown)
             case {"t": "command", "id": str(command), "name": str(name), "args": dict(args)}:
                 self._obey(command, name, args)
             case {"id": str(command)}:

@@ -72,7 +72,7 @@ function createStartAction(feed, notice) {
     look() {
       if (!feed.ready) return { label: "Start Monty", reason: "Waiting for the kernel" };
       if (feed.panel.starting) return { label: "Starting...", reason: "A Monty workflow is starting" };
-      if (feed.active && feed.panel.following) return { label: "Monty Running...", reason: `${feed.summary.workflow_id} is running` };
+      if (feed.monty && feed.active && feed.panel.following) return { label: "Monty Running...", reason: `${feed.summary.workflow_id} is running` };
       return { label: "Start Monty", reason: "" };
     },
   });
@@ -107,6 +107,7 @@ export function createPanel(feed, memory) {
     alerts.el,
     notice.el,
     h("div", { class: "dd-body" }, views.chat.panel, views.trace.panel),
+    trace.voice,
   );
 
   function update() {
@@ -145,7 +146,9 @@ export default function panelWidget() {
       const view = createPanel(feed, memory);
       el.append(view.el);
       const unwatch = watchKernel(model, el, view.setDisconnected);
+      const leave = feed.join();
       return () => {
+        leave();
         unwatch();
         view.dispose();
       };

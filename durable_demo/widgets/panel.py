@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Any
 
+from durable_demo.errors import ServerUnreachable, WorkflowNotFound
 from durable_demo.widgets import assets
 from durable_demo.widgets.live import LiveTrace, Reply, Work
 from durable_demo.widgets.trace_view import SCRIPTS, STYLES
@@ -40,7 +41,7 @@ class Panel(LiveTrace):
             self._hand_over("attach to a running workflow", self._attach)
 
     def start_monty(self, **options: Any) -> Pending[Run]:
-        """Starts a Monty workflow and shows it; if one is shown that still runs, that one stays and is returned.
+        """Starts a Monty workflow and shows it; if a Monty is shown that still runs, that one stays and is returned.
 
         Args:
             options: Those of `DemoClient.start_monty`; here the sleeps are 2 to 5 seconds unless you say otherwise.
@@ -68,10 +69,10 @@ class Panel(LiveTrace):
     async def _start(self, options: dict[str, Any]) -> tuple[Run, bool]:
         """The workflow that runs now, and whether it is a new one."""
         async with self._one_start:
-            summary = self.trace.summary
-            if self._run is not None and (self._following or (summary.status and not summary.ended)):
-                self._follow(self._run)
-                return self._run, False
+            shown = self._run
+            if shown is not None and await self._is_active_monty(shown):
+                self._follow(shown)
+                return shown, False
             self._feed.show(starting=True)
             try:
                 run = await self._demo.start_monty(**{**DEMO_PRESET, **options})
@@ -79,6 +80,20 @@ class Panel(LiveTrace):
             finally:
                 self._feed.show(starting=False)
             return run, True
+
+    async def _is_active_monty(self, run: Run) -> bool:
+        """Whether the workflow that is shown is a Monty that still runs; the trace may be behind the server."""
+        summary = self._feed.trace.summary
+        if summary.ended:
+            return False
+        try:
+            status = await run.status()
+        except WorkflowNotFound:
+            return False
+        except ServerUnreachable:
+            # A start would fail as well: what the trace says holds until the server is back.
+            return summary.workflow_type == MONTY or (self._following and not summary.workflow_type)
+        return status.workflow_type == MONTY and not status.ended
 
     async def _attach(self) -> None:
         async with self._one_start:

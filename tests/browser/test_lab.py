@@ -128,8 +128,11 @@ async def test_pause_resume_and_cancel_by_click(open_notebook: OpenNotebook, lab
     await panel.button("Cancel").click()
     await expect(panel.status).to_have_text("CANCELED")
     assert (await run.status()).status == "CANCELED"
-    for name in ("Stop Workflow", "Pause", "Cancel"):
+    for name in ("Pause", "Cancel"):
         await expect(panel.button(name)).to_be_disabled()
+    await panel.button("Stop Workflow").click()
+    await expect(panel.root.get_by_text(f"{run.id} has already ended: CANCELED")).to_be_visible()
+    await notebook.screenshot("stop-after-the-end")
     await panel.tab("Chat").click()
     await expect(panel.button("Start Monty")).to_be_enabled()
     await clean(notebook)
@@ -245,6 +248,26 @@ async def test_two_panels_in_one_notebook_keep_to_themselves(
     assert len(ids) == len(set(ids))
     await notebook.screenshot("two-panels")
     await second.stop()
+    await clean(notebook)
+
+
+async def test_a_cell_that_is_run_again_leaves_no_follower_behind(open_notebook: OpenNotebook, lab: Lab) -> None:
+    again = "shown = Panel(demo)\nshown"
+    only_one = (
+        "import asyncio\nfrom ipywidgets.widgets.widget import _instances\n"
+        "async with asyncio.timeout(60):\n"
+        "    while [w for w in _instances.values() if getattr(w, '_following', False)] != [shown]:\n"
+        "        await asyncio.sleep(0.1)\n"
+        "await shown.until(lambda trace: (trace.summary.quotes or 0) > 1, timeout=60)"
+    )
+    notebook = await open_notebook(lab.write("again.ipynb", SESSION, again, only_one, CLEAN))
+    await notebook.run_through("shown = ")
+    await notebook.panel().start()
+    for _ in range(4):
+        await notebook.run_cell("shown = ")
+        await expect(notebook.panel().button("Monty Running...")).to_be_visible()
+    await notebook.run_cell("asyncio.timeout")
+    await notebook.panel().stop()
     await clean(notebook)
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any
 
 from comm.base_comm import BaseComm
 
 from durable_demo import events as e
 from durable_demo.background import BackgroundLoop
-from durable_demo.run import Answer
+from durable_demo.run import Answer, RunStatus
 
 
 class RecordingComm(BaseComm):
@@ -43,6 +44,9 @@ class FakeRun:
         self.refusal: Answer | None = None
         self.error: Exception | None = None
         self.asked_after: list[str | None] = []
+        self.workflow_type = "MontyPythonWorkflow"
+        self.ended_as = ""
+        self.status_error: Exception | None = None
         self._events: list[e.Event | Exception | None] = []
         self._count = 0
 
@@ -61,7 +65,7 @@ class FakeRun:
         self._events.extend(events)
 
     def started(self) -> None:
-        self.push(e.WorkflowStarted(workflow_type="MontyPythonWorkflow", **self.common()))
+        self.push(e.WorkflowStarted(workflow_type=self.workflow_type, **self.common()))
 
     def quoted(self, words: str, iteration: int = 1) -> None:
         self.push(
@@ -92,6 +96,20 @@ class FakeRun:
                 self._events[place - 1 : place] = []
                 raise item
             yield item
+
+    async def status(self) -> RunStatus:
+        if self.status_error is not None:
+            raise self.status_error
+        return RunStatus(
+            workflow_id=self.id,
+            run_id="run",
+            workflow_type=self.workflow_type,
+            status=self.ended_as or "RUNNING",
+            started=datetime(2025, 1, 19, tzinfo=UTC),
+            closed=None,
+            task_queue="durable-demo",
+            history_length=3,
+        )
 
     async def _verb(self, name: str) -> Answer:
         self.verbs.append(name)

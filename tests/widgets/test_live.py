@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextvars
 import threading
 from typing import Any
 
 import pytest
 
-from durable_demo.errors import NotPossible, ServerUnreachable, SessionClosed
+from durable_demo.errors import NotPossible, ServerUnreachable, SessionClosed, WorkflowNotFound
 from durable_demo.run import Answer
 from durable_demo.widgets import Panel, TraceView, live
 from tests.conftest import eventually
@@ -73,6 +74,55 @@ async def test_after_the_end_a_start_shows_a_new_workflow_on_an_empty_trace(sess
     await panel.until(lambda trace: trace.summary.workflow_id == second.id, 5)
     assert first.id != second.id
     assert [line.text for line in panel.trace.lines] == [f"Workflow started: {second.id}"]
+
+
+async def test_a_watched_workflow_of_another_type_is_no_monty_and_start_starts_one(session: FakeSession) -> None:
+    panel = make_panel(session)
+    order = FakeRun("order-1")
+    order.workflow_type = "OrderWorkflow"
+    order.started()
+    panel.watch(order)  # type: ignore[arg-type]
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    run = await panel.start_monty()
+    assert run.id == "monty-python-00000001"
+    await panel.until(lambda trace: trace.summary.workflow_id == run.id, 5)
+
+
+async def test_a_start_right_after_an_end_that_the_trace_does_not_know_yet_starts_a_new_one(
+    session: FakeSession,
+) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    session.begun[0].ended_as = "COMPLETED"
+    assert (await panel.start_monty()).id == "monty-python-00000002"
+
+
+async def test_after_the_shown_workflow_was_deleted_a_start_starts_a_new_one(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    deleted = WorkflowNotFound("the server knows no such workflow")
+    session.begun[0].status_error = deleted
+    session.begun[0].push(deleted)
+    await panel.until(lambda trace: "no such workflow" in trace.summary.problem, 5)
+    assert (await command(panel, "start_monty"))["ok"] is True
+    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-00000002", 5)
+    await eventually(lambda: bool(session.background.unseen_errors()), "assert_clean is told")
+
+
+@pytest.mark.parametrize(("workflow_type", "starts"), [("MontyPythonWorkflow", False), ("OrderWorkflow", True)])
+async def test_while_the_server_is_away_the_trace_says_whether_a_monty_runs(
+    session: FakeSession, workflow_type: str, starts: bool
+) -> None:
+    panel = make_panel(session)
+    run = FakeRun("shown")
+    run.workflow_type = workflow_type
+    run.started()
+    run.status_error = ServerUnreachable("away")
+    panel.watch(run)  # type: ignore[arg-type]
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.start_monty()
+    assert bool(session.begun) is starts
 
 
 async def test_a_new_panel_picks_up_the_newest_monty_that_runs(session: FakeSession) -> None:
@@ -150,6 +200,74 @@ async def test_a_closed_widget_follows_no_more(session: FakeSession) -> None:
     session.begun[0].quoted("too late")
     await eventually(lambda: not panel._following, "the follower has ended")
     assert session.on_settle == []
+
+
+# --- resting ---------------------------------------------------------------------------------------------------------
+
+
+def seen(widget: live.LiveTrace, shown: bool, page: str = "p1") -> None:
+    receive(widget, {"t": "shown", "page": page, "shown": shown})
+
+
+async def test_a_widget_that_no_page_shows_any_more_rests_and_goes_on_where_it_was(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    run = session.begun[0]
+    seen(panel, True)
+    seen(panel, True, "p2")
+    seen(panel, False)
+    assert panel._following, "another page shows it"
+    seen(panel, False, "p2")
+    assert not panel._following
+    await eventually(lambda: last_state(panel)["panel"]["following"] is False, "the follower has ended")
+    run.quoted("unseen")
+    seen(panel, True)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    assert run.asked_after == [None, "00000001"]
+    await eventually(lambda: last_state(panel)["panel"]["following"] is True, "the browser knows")
+
+
+async def test_a_widget_that_was_never_shown_follows(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
+    assert panel._following
+
+
+async def test_a_resting_widget_goes_on_when_python_asks_for_its_trace(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    seen(panel, True)
+    seen(panel, False)
+    session.begun[0].quoted("Spam")
+    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    seen(panel, False)
+    assert not panel._following
+    session.begun[0].quoted("Eggs", 2)
+    await eventually(lambda: panel.trace.summary.quotes == 2, "the second quote")
+
+
+async def test_a_widget_does_not_rest_while_python_waits_for_it(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    seen(panel, True)
+    waiting = asyncio.ensure_future(panel.until(lambda trace: trace.summary.quotes == 1, 30))
+    await asyncio.sleep(0)
+    seen(panel, False)
+    session.begun[0].quoted("Spam")
+    await waiting
+
+
+async def test_a_widget_that_rests_when_its_session_closes_can_still_be_read(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.start_monty()
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    seen(panel, True)
+    seen(panel, False)
+    session.background.close()
+    seen(panel, True)
+    assert panel.trace.summary.status == "RUNNING"
 
 
 async def test_a_trace_view_shows_one_workflow(session: FakeSession) -> None:
@@ -238,6 +356,8 @@ async def test_an_error_of_a_method_is_raised_where_it_is_awaited_and_shown(sess
         {},
         {"t": 5},
         {"t": "unknown"},
+        {"t": "shown", "page": 1, "shown": True},
+        {"t": "shown", "page": "p1", "shown": "no"},
         {"t": "command"},
         {"t": "command", "id": 5, "name": "stop", "args": {}},
         {"t": "command", "id": "x", "name": ["stop"], "args": {}},

@@ -11,11 +11,16 @@ from playwright.async_api import Locator, expect
 from durable_demo import events as e
 from durable_demo.errors import ServerUnreachable
 from durable_demo.trace import MAX_LINES
+from durable_demo.widgets.feed import CHUNK_LINES
 from tests.widgets.page import WidgetPage
 
 pytestmark = pytest.mark.browser
 
-DISCONNECTED = "Disconnected from the kernel - run this cell again to reconnect. The workflow goes on."
+DISCONNECTED = (
+    "Disconnected from the kernel - run the cells again from the first one to reconnect. The workflow goes on."
+)
+
+VOICE = ".durable-demo > [aria-live=polite]"
 
 
 async def running(page: WidgetPage, *, tab: str = "Workflow Trace", **options: Any) -> None:
@@ -45,10 +50,50 @@ async def selected(page: WidgetPage) -> str:
 
 async def test_before_the_kernel_answers_the_panel_says_that_it_waits(widget_page: WidgetPage) -> None:
     await widget_page.open()
-    assert [message["t"] for message in await widget_page.sent()] == ["hello"]
+    assert [message["t"] for message in await widget_page.sent()] == ["hello", "shown"]
     await expect(button(widget_page, "Start Monty")).to_be_disabled()
     await widget_page.page.get_by_role("tab", name="Workflow Trace").click()
     await expect(widget_page.page.get_by_text("Waiting for the kernel")).to_be_visible()
+
+
+async def hellos(page: WidgetPage) -> int:
+    return [message["t"] for message in await page.sent()].count("hello")
+
+
+async def test_a_lost_question_is_asked_again_until_the_answer_is_whole(widget_page: WidgetPage) -> None:
+    clock = widget_page.page.clock
+    await clock.install()
+    await widget_page.open()
+    assert await hellos(widget_page) == 1
+    await clock.fast_forward(3_000)
+    assert await hellos(widget_page) == 2
+    await clock.fast_forward(6_000)
+    assert await hellos(widget_page) == 3
+
+    widget_page.feed.apply(widget_page.feed.trace, widget_page.started(), *widget_page.quotes(CHUNK_LINES))
+    widget_page.published.clear()
+    widget_page.feed.snapshot()
+    lost = widget_page.published.pop()
+    assert lost["parts"] == 2
+    await widget_page.deliver()
+    await clock.fast_forward(60_000)
+    assert await hellos(widget_page) == 4
+    await widget_page.answer_hello()
+    await expect(widget_page.page.locator(".dd-chip")).to_have_text("RUNNING")
+    await clock.fast_forward(3_600_000)
+    assert await hellos(widget_page) == 4
+
+
+async def test_a_first_view_that_comes_and_a_last_one_that_goes_are_told(widget_page: WidgetPage) -> None:
+    await widget_page.open(views=2)
+
+    async def told() -> list[bool]:
+        return [message["shown"] for message in await widget_page.sent() if message["t"] == "shown"]
+
+    await widget_page.page.evaluate("() => window.views[0].dispose()")
+    assert await told() == [True]
+    await widget_page.page.evaluate("() => window.views[1].dispose()")
+    assert await told() == [True, False]
 
 
 async def test_chat_comes_first_and_is_honest(widget_page: WidgetPage) -> None:
@@ -76,6 +121,18 @@ async def test_start_is_on_its_way_until_the_event_comes_back(widget_page: Widge
     running_button = button(widget_page, "Monty Running...")
     await expect(running_button).to_be_disabled()
     assert await running_button.get_attribute("title") == "monty-python-1a2b3c4d is running"
+
+
+async def test_a_watched_workflow_of_another_type_does_not_count_as_monty(widget_page: WidgetPage) -> None:
+    await widget_page.open()
+    widget_page.feed.show(following=True)
+    widget_page.published.clear()
+    await widget_page.answer_hello()
+    await widget_page.show(e.WorkflowStarted(workflow_type="OrderWorkflow", input={}, **widget_page.common()))
+    await expect(widget_page.page.get_by_text("Status: OrderWorkflow is running (click")).to_be_visible()
+    await expect(button(widget_page, "Start Monty")).to_be_enabled()
+    await button(widget_page, "Start Monty").click()
+    assert await widget_page.commands() == ["start_monty"]
 
 
 async def test_the_status_bar_leads_to_the_trace(widget_page: WidgetPage) -> None:
@@ -144,8 +201,8 @@ async def test_an_empty_trace_says_what_to_do(widget_page: WidgetPage) -> None:
         ("RUNNING", ["Stop Workflow", "Pause", "Cancel", "Clear"]),
         ("PAUSED", ["Stop Workflow", "Resume", "Cancel", "Clear"]),
         ("STOPPING", ["Cancel", "Clear"]),
-        ("COMPLETED", ["Clear"]),
-        ("FAILED", ["Clear"]),
+        ("COMPLETED", ["Stop Workflow", "Clear"]),
+        ("FAILED", ["Stop Workflow", "Clear"]),
     ],
 )
 async def test_buttons_follow_the_status(widget_page: WidgetPage, status: str, enabled: list[str]) -> None:
@@ -179,6 +236,36 @@ async def test_a_click_shows_only_that_it_waits_and_an_answer_that_refuses_is_sh
     await expect(button(widget_page, "Stop Workflow")).to_be_enabled()
 
 
+async def test_a_stop_after_the_end_is_sent_and_answered_in_words(widget_page: WidgetPage) -> None:
+    await running(widget_page)
+    await widget_page.show(widget_page.completed(2))
+    stop = button(widget_page, "Stop Workflow")
+    await expect(stop).to_have_class(re.compile("dd-quiet"))
+    await stop.click()
+    command = (await widget_page.sent())[-1]
+    assert command["name"] == "stop"
+    widget_page.feed.answer(command["id"], ok=False, message="monty-python-1a2b3c4d has already ended: COMPLETED")
+    await widget_page.deliver()
+    words = "monty-python-1a2b3c4d has already ended: COMPLETED"
+    await expect(widget_page.page.locator(".dd-notice")).to_have_text(words)
+    await expect(widget_page.page.get_by_role("alert")).to_have_count(0)
+    await expect(stop).to_be_enabled()
+
+
+async def test_a_button_that_cannot_be_pressed_says_why_until_that_is_over(widget_page: WidgetPage) -> None:
+    await widget_page.open()
+    await widget_page.answer_hello()
+    page = widget_page.page
+    await page.get_by_role("tab", name="Workflow Trace").click()
+    await button(widget_page, "Pause").focus()
+    await page.keyboard.press("Enter")
+    notice = page.locator(".dd-notice")
+    await expect(notice).to_have_text("No workflow is running")
+    assert await widget_page.commands() == []
+    await widget_page.show(widget_page.started())
+    await expect(notice).to_be_empty()
+
+
 async def test_clear_empties_the_view_and_new_events_come(widget_page: WidgetPage) -> None:
     await running(widget_page)
     await button(widget_page, "Clear").click()
@@ -202,7 +289,7 @@ async def test_whatever_a_workflow_says_is_text(widget_page: WidgetPage) -> None
     words = "<img src=x onerror=alert(1)> &amp; 🐍 \x00 \u202e\nsecond line"
     await widget_page.show(widget_page.quote(2, words))
     row = widget_page.page.locator(".dd-line").last
-    shown = 'Iteration 2: "<img src=x onerror=alert(1)> &amp; 🐍 \\x00 \\u202e\nsecond line"'
+    shown = 'Iteration 2: "<img src=x onerror=alert(1)> &amp; 🐍 \\x00 \\u202e\\nsecond line"'
     assert await row.locator("span").text_content() == shown
     assert await widget_page.page.locator("img").count() == 0
 
@@ -218,14 +305,16 @@ async def test_a_line_that_is_replaced_stays_in_its_place(widget_page: WidgetPag
     await expect(page.locator(".dd-line").last).to_contain_text("Reconnected: the server was away for 2 seconds")
 
 
-async def test_ten_thousand_lines_are_bounded_and_build_without_long_tasks(widget_page: WidgetPage) -> None:
+async def test_ten_thousand_lines_are_bounded_and_built_a_few_at_a_time(widget_page: WidgetPage) -> None:
     await running(widget_page)
     page = widget_page.page
     await page.evaluate(
         """() => {
-            window.long = [];
-            new PerformanceObserver((list) => list.getEntries().forEach((task) => window.long.push(task.duration)))
-                .observe({type: "longtask"});
+            window.built = [];
+            new MutationObserver((changes) => {
+                const added = changes.flatMap((change) => [...change.addedNodes]);
+                window.built.push(added.filter((node) => node.matches?.(".dd-line")).length);
+            }).observe(document.querySelector(".dd-log"), {childList: true, subtree: true});
         }"""
     )
     widget_page.feed.apply(widget_page.feed.trace, *(widget_page.quote(n) for n in range(2, MAX_LINES + 500)))
@@ -236,9 +325,7 @@ async def test_ten_thousand_lines_are_bounded_and_build_without_long_tasks(widge
     newest = f"Iteration {MAX_LINES + 699}:"
     await expect(page.locator(".dd-line").last).to_contain_text(newest)
     await expect(page.locator(".dd-line").last).to_be_in_viewport()
-    longest = max(await page.evaluate("() => window.long"), default=0)
-    # 0 ms on an idle machine; the bound leaves room for a busy one and fails at a rendering in one piece (over 700 ms).
-    assert longest < 400
+    assert max(await page.evaluate("() => window.built")) <= 500
 
 
 # --- scrolling -------------------------------------------------------------------------------------------------------
@@ -347,8 +434,6 @@ async def test_the_whole_trace_tab_is_reached_with_the_tab_key_and_focus_is_not_
     await page.keyboard.press("Enter")
     await widget_page.show(e.StopRequested(**widget_page.common()), widget_page.completed(2))
     assert await page.evaluate("() => document.activeElement.textContent") == "Stop Workflow"
-    await page.keyboard.press("Enter")
-    assert await widget_page.commands() == ["stop"]
 
 
 async def test_notebook_shortcuts_are_kept_off_everything_that_takes_focus(widget_page: WidgetPage) -> None:
@@ -367,16 +452,40 @@ async def test_a_screen_reader_hears_quotes_states_and_problems_only(widget_page
     await running(widget_page)
     page = widget_page.page
     assert await page.get_by_role("log").get_attribute("aria-live") == "off"
-    await widget_page.show(widget_page.tick(2, 80), widget_page.quote(2, "Ni!"), widget_page.sleeping(3))
-    await widget_page.show(e.WorkflowPaused(**widget_page.common()))
-    voice = page.locator(".dd-trace > [aria-live=polite]")
-    await expect(voice).to_have_text('Iteration 2: "Ni!" Status: PAUSED')
+    await widget_page.show(
+        widget_page.tick(2, 80),
+        widget_page.quote(2, "Ni!"),
+        widget_page.sleeping(3),
+        e.WorkflowPaused(**widget_page.common()),
+    )
+    await expect(page.locator(VOICE)).to_have_text('Iteration 2: "Ni!" Status: PAUSED')
+
+
+@pytest.mark.parametrize(("widget", "tab"), [("panel", "Chat"), ("trace", "")])
+async def test_the_voice_is_heard_whatever_tab_is_chosen(widget_page: WidgetPage, widget: str, tab: str) -> None:
+    await running(widget_page, widget=widget, tab=tab)
+    await widget_page.show(widget_page.quote(2, "Ni!"))
+    voice = widget_page.page.locator(VOICE)
+    await expect(voice).to_have_text('Iteration 2: "Ni!"')
+    assert await voice.evaluate("(node) => node.getClientRects().length > 0")
+
+
+async def test_of_several_views_one_that_is_not_hidden_speaks(widget_page: WidgetPage) -> None:
+    await running(widget_page, views=2)
+    page = widget_page.page
+    await page.evaluate("() => { window.views[0].el.hidden = true; }")
+    await widget_page.show(widget_page.quote(2, "Ni!"))
+    await expect(page.locator(VOICE).nth(1)).to_have_text('Iteration 2: "Ni!"')
+    await page.evaluate("() => { window.views[0].el.hidden = false; }")
+    await widget_page.show(widget_page.quote(3, "Peng!"))
+    await expect(page.locator(VOICE).nth(1)).to_have_text('Iteration 3: "Peng!"')
+    await expect(page.locator(VOICE).nth(0)).not_to_contain_text("Peng!")
 
 
 async def test_many_news_at_once_are_summed_up(widget_page: WidgetPage) -> None:
     await running(widget_page)
     await widget_page.show(*(widget_page.quote(n, f"q{n}") for n in range(2, 50)))
-    voice = widget_page.page.locator(".dd-trace > [aria-live=polite]")
+    voice = widget_page.page.locator(VOICE)
     await expect(voice).to_have_text('45 more. Iteration 47: "q47" Iteration 48: "q48" Iteration 49: "q49"')
 
 
@@ -461,6 +570,28 @@ async def test_an_error_is_an_alert_with_what_why_and_next_and_can_be_dismissed(
     await expect(alert).to_have_count(0)
 
 
+@pytest.mark.parametrize(("widget", "last"), [("panel", "Chat"), ("trace", "Stop Workflow")])
+async def test_the_keyboard_goes_on_after_a_dismissal(widget_page: WidgetPage, widget: str, last: str) -> None:
+    await running(widget_page, widget=widget, tab="Chat")
+    for words in ("one", "two", "three"):
+        widget_page.feed.alert(ServerUnreachable(words))
+    widget_page.feed.flush()
+    await widget_page.deliver()
+    page = widget_page.page
+    await page.get_by_role("alert").filter(has_text="two").get_by_role("button").focus()
+    for expected in ("three", "one", ""):
+        await page.keyboard.press("Enter")
+        widget_page.feed.dismiss(**(await widget_page.sent())[-1]["args"])
+        widget_page.feed.flush()
+        await widget_page.deliver()
+        focused = page.locator(":focus")
+        if expected:
+            await expect(focused).to_have_text("Dismiss")
+            await expect(page.get_by_role("alert").filter(has=focused)).to_contain_text(expected)
+        else:
+            await expect(focused).to_have_text(last)
+
+
 async def test_a_lost_kernel_is_told_and_its_return_asks_for_everything(widget_page: WidgetPage) -> None:
     await running(widget_page)
     page = widget_page.page
@@ -482,14 +613,14 @@ async def test_the_chosen_tab_survives_a_reload(widget_page: WidgetPage) -> None
 
 async def test_a_missed_delta_is_asked_for_once_and_healed(widget_page: WidgetPage) -> None:
     await running(widget_page)
-    hellos = [message for message in await widget_page.sent() if message["t"] == "hello"]
-    widget_page.feed.apply(widget_page.feed.trace, widget_page.quote(2))
-    widget_page.feed.flush()
-    widget_page.published.clear()
-    await widget_page.show(widget_page.sleeping(3))
-    await widget_page.show(widget_page.tick(3, 50))
-    asked = [message for message in await widget_page.sent() if message["t"] == "hello"]
-    assert len(asked) == len(hellos) + 1
+    before = await hellos(widget_page)
+    for event in (widget_page.quote(2), widget_page.sleeping(3), widget_page.tick(3, 50)):
+        widget_page.feed.apply(widget_page.feed.trace, event)
+        widget_page.feed.flush()
+    del widget_page.published[0]
+    # Both at once, so that no time passes in which the question would be repeated.
+    await widget_page.deliver()
+    assert await hellos(widget_page) == before + 1
     await widget_page.answer_hello()
     await expect(widget_page.page.locator(".dd-line")).to_have_count(8)
 
