@@ -26,9 +26,6 @@ if TYPE_CHECKING:
 LEFT = 130
 """Exit status after Ctrl-C, as shells have it."""
 
-CONTINUATION = "\n         "
-"""Further lines of one trace line stand below its text, so that no workflow can forge a line."""
-
 _STYLES: Mapping[Kind, str] = {
     "progress": "dim",
     "quote": "bold green",
@@ -87,8 +84,7 @@ class Screen:
             if self._live and line.kind == "progress":
                 continue
             if is_new or isinstance(event, Reconnected):
-                text = printable(str(line)).replace("\n", CONTINUATION)
-                self._console.print(Text(text, style=_STYLES.get(line.kind, "")), soft_wrap=True)
+                self._console.print(Text(str(line), style=_STYLES.get(line.kind, "")), soft_wrap=True)
 
     def say(self, message: str) -> None:
         """Writes a remark of the program itself."""

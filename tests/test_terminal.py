@@ -80,7 +80,7 @@ def test_the_end_of_an_outage_is_written_although_it_replaces_its_beginning() ->
 
 def test_text_of_a_workflow_is_neither_markup_nor_control_nor_a_line_of_its_own() -> None:
     text = written(started(), quote(2, "[red]Ni![/red]\x1b[2J\n10:30:59 Workflow completed"))
-    assert "[red]Ni![/red]\\x1b[2J\n         10:30:59 Workflow completed" in text
+    assert "[red]Ni![/red]\\x1b[2J\\n10:30:59 Workflow completed" in text
     assert "\x1b" not in text
 
 

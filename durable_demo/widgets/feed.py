@@ -229,7 +229,7 @@ class Feed:
 
 
 def _row(line: Line) -> list[int | str]:
-    return [line.number, line.timestamp, printable(line.text), line.kind]
+    return [line.number, line.timestamp, line.text, line.kind]
 
 
 def _chunks(rows: list[list[int | str]]) -> list[list[list[int | str]]]:
