@@ -21,7 +21,8 @@ from durable_demo.calls import Caller
 from durable_demo.errors import InvalidInput
 from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
 from durable_demo.wording import calendar, one_line, printable, seconds
-from durable_demo.workflows.monty import MontyPythonInput, MontyPythonWorkflow
+from durable_demo.workflows.monty import MontyPythonWorkflow
+from durable_demo.workflows.monty_data import MontyPythonInput
 from durable_demo.workflows.quotes import check_quotes
 
 __all__ = ["Answer", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]

@@ -38,7 +38,8 @@ from durable_demo.errors import (
 from durable_demo.follow import follow
 from durable_demo.history import Offset
 from durable_demo.wording import calendar, plural, printable
-from durable_demo.workflows.monty import MontyPythonResult, MontyPythonWorkflow, Seen
+from durable_demo.workflows.monty import MontyPythonWorkflow
+from durable_demo.workflows.monty_data import MontyPythonResult, Seen
 from durable_demo.workflows.quotes import check_quotes
 
 Seconds = float | timedelta

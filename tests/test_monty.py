@@ -20,7 +20,8 @@ from durable_demo.errors import InvalidInput, NotPossible, WorkflowEndedBadly
 from durable_demo.events import Event, ProgressUpdate
 from durable_demo.run import Run
 from durable_demo.session import Session
-from durable_demo.workflows.monty import MontyPythonInput, MontyPythonWorkflow
+from durable_demo.workflows.monty import MontyPythonWorkflow
+from durable_demo.workflows.monty_data import MontyPythonInput
 from durable_demo.workflows.quotes import MAX_OWN_QUOTES, MAX_QUOTE_LENGTH, QUOTES
 
 QUICK = {"min_sleep": 0.2, "max_sleep": 0.4, "progress_interval": 0.05}

@@ -61,7 +61,7 @@ export function createDisconnection(feed) {
  *
  * Jupyter marks the widget's element, but anywidget 0.11 drops the listener that does it, so the event is heard as well.
  */
-export function watchKernel(model, host, onChange) {
+function watchKernel(model, host, onChange) {
   let live = true;
   let told = false;
   const look = () => {
@@ -77,4 +77,16 @@ export function watchKernel(model, host, onChange) {
   observer.observe(host, { attributes: true, attributeFilter: ["class"] });
   look();
   return () => observer.disconnect();
+}
+
+/** Shows a view of a feed in the element that Jupyter has for it; returns what takes the view away again. */
+export function mount(model, host, feed, view) {
+  host.append(view.el);
+  const unwatch = watchKernel(model, host, view.setDisconnected);
+  const leave = feed.join();
+  return () => {
+    leave();
+    unwatch();
+    view.dispose();
+  };
 }

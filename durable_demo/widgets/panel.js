@@ -1,6 +1,6 @@
 // The panel: title, tabs Chat and Workflow Trace, and the buttons of the tab that is shown.
 import { createAction, createNotice, createRunActions } from "./actions.js";
-import { createAlerts, createDisconnection, watchKernel } from "./alerts.js";
+import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { createChatView } from "./chat_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
@@ -143,15 +143,7 @@ export default function panelWidget() {
       memory = createMemory(model.get("key"));
     },
     render({ model, el }) {
-      const view = createPanel(feed, memory);
-      el.append(view.el);
-      const unwatch = watchKernel(model, el, view.setDisconnected);
-      const leave = feed.join();
-      return () => {
-        leave();
-        unwatch();
-        view.dispose();
-      };
+      return mount(model, el, feed, createPanel(feed, memory));
     },
   };
 }

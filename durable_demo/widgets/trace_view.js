@@ -1,6 +1,6 @@
 // The live trace of one workflow: header, events, totals. Alone in a cell or as a tab of the panel.
 import { createRunActions, createNotice } from "./actions.js";
-import { createAlerts, createDisconnection, watchKernel } from "./alerts.js";
+import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { calendar, clock, focusable, h, icon, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
 
@@ -333,15 +333,7 @@ export default function traceViewWidget() {
       feed = feedOf(model);
     },
     render({ model, el }) {
-      const view = createStandalone(feed);
-      el.append(view.el);
-      const unwatch = watchKernel(model, el, view.setDisconnected);
-      const leave = feed.join();
-      return () => {
-        leave();
-        unwatch();
-        view.dispose();
-      };
+      return mount(model, el, feed, createStandalone(feed));
     },
   };
 }

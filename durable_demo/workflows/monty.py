@@ -8,11 +8,10 @@ checkpoint at the same time: after a crash the next attempt goes on from the las
 from __future__ import annotations
 
 import asyncio
-import math
 import random
 import time
 from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -22,6 +21,16 @@ from temporalio.exceptions import ActivityError, ApplicationError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from durable_demo.errors import InvalidInput
+from durable_demo.workflows.monty_data import (
+    Checkpoint,
+    MontyPythonInput,
+    MontyPythonProgress,
+    MontyPythonResult,
+    MontyPythonState,
+    Seen,
+    Step,
+    StepOutcome,
+)
 from durable_demo.workflows.quotes import QUOTES, check_quotes
 
 HEARTBEAT_INTERVAL_S = 0.5
@@ -33,203 +42,6 @@ SLEEP_MARGIN = timedelta(seconds=30)
 RETRY = RetryPolicy(
     initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=2)
 )
-MAX_SLEEP_S = 3600.0
-HISTORY_LIMIT = 2_000
-"""Events of one run after which the workflow continues as new (the server's own limit is 51,200)."""
-
-
-# --- input, state, result --------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class Step:
-    """One iteration, as the Activity gets it.
-
-    Attributes:
-        iteration: Its number, from 1.
-        sleep: Seconds to sleep.
-        quote: The quote to deliver after it.
-        elapsed: Seconds that were slept before (after a pause or a continue-as-new).
-        progress_interval: Seconds between two reports of progress.
-    """
-
-    iteration: int
-    sleep: float
-    quote: str
-    elapsed: float = 0.0
-    progress_interval: float = 0.5
-
-
-@dataclass(frozen=True)
-class Checkpoint:
-    """What a heartbeat carries.
-
-    Attributes:
-        iteration: Number of the iteration.
-        progress: Percent of the sleep, 0 to 100.
-        elapsed: Seconds slept.
-    """
-
-    iteration: int
-    progress: float
-    elapsed: float
-
-    @classmethod
-    def of(cls, step: Step, elapsed: float) -> Checkpoint:
-        """The checkpoint of a step after so many seconds."""
-        percent = round(min(100.0, 100.0 * elapsed / step.sleep), 1)
-        return cls(step.iteration, percent, round(min(elapsed, step.sleep), 3))
-
-
-@dataclass(frozen=True)
-class Seen:
-    """How far somebody saw an iteration before they paused it.
-
-    An Activity that waits for its next attempt is canceled without its last heartbeat, which nobody could know then.
-
-    Attributes:
-        iteration: Its number.
-        elapsed: Seconds slept, from the last heartbeat.
-    """
-
-    iteration: int
-    elapsed: float
-
-
-@dataclass(frozen=True)
-class StepOutcome:
-    """How an iteration's Activity ended.
-
-    Attributes:
-        elapsed: Seconds slept.
-        quote: The quote that was delivered; None if the sleep was interrupted.
-    """
-
-    elapsed: float
-    quote: str | None = None
-
-
-@dataclass
-class MontyPythonState:
-    """Everything that a run hands over to the next one.
-
-    Attributes:
-        started_at: When the first run began, Unix time in seconds.
-        iteration_count: Iterations begun.
-        total_quotes_delivered: Quotes delivered.
-        last_quote: The last one.
-        own_quotes: People's own quotes, in the order in which they came.
-        undelivered: Those of them that were not delivered yet; they come before all others.
-        paused: Whether it is paused.
-        should_exit: Whether a stop was requested.
-        step: The iteration in hand, if its quote was not delivered yet.
-    """
-
-    started_at: float
-    iteration_count: int = 0
-    total_quotes_delivered: int = 0
-    last_quote: str | None = None
-    own_quotes: list[str] = field(default_factory=list)
-    undelivered: list[str] = field(default_factory=list)
-    paused: bool = False
-    should_exit: bool = False
-    step: Step | None = None
-
-
-@dataclass(frozen=True)
-class MontyPythonInput:
-    """Input of `MontyPythonWorkflow`.
-
-    Attributes:
-        min_sleep: Shortest sleep in seconds; 0 < min_sleep <= max_sleep.
-        max_sleep: Longest sleep in seconds; at most 3600.
-        progress_interval: Seconds between two reports of progress; 0.05 to 60.
-        seed: Makes sleeps and quotes repeatable; None for random ones.
-        quotes: People's own quotes, delivered first.
-        iterations: Ends by itself after so many; None for never.
-        history_limit: Events of a run after which it continues as new; 20 to 10,000.
-        state: Handed over by the run before; leave it out.
-    """
-
-    min_sleep: float = 5.0
-    max_sleep: float = 30.0
-    progress_interval: float = 0.5
-    seed: int | None = None
-    quotes: list[str] = field(default_factory=list)
-    iterations: int | None = None
-    history_limit: int = HISTORY_LIMIT
-    state: MontyPythonState | None = None
-
-    def checked(self) -> MontyPythonInput:
-        """This input with its quotes stripped.
-
-        Raises:
-            InvalidInput: Something in it cannot be used; the message names it.
-        """
-        low = _number("min_sleep", self.min_sleep, above=0.0, most=MAX_SLEEP_S)
-        high = _number("max_sleep", self.max_sleep, above=0.0, most=MAX_SLEEP_S)
-        if low > high:
-            raise InvalidInput(
-                f"min_sleep ({low:g} s) is longer than max_sleep ({high:g} s)", remedy="pass min_sleep <= max_sleep"
-            )
-        _number("progress_interval", self.progress_interval, least=0.05, most=60.0)
-        if self.seed is not None:
-            _whole("seed", self.seed, -(2**63), 2**63 - 1)
-        if self.iterations is not None:
-            _whole("iterations", self.iterations, 1, 1_000_000)
-        _whole("history_limit", self.history_limit, 20, 10_000)
-        return replace(self, quotes=check_quotes(self.quotes) if self.quotes != [] else [])
-
-
-@dataclass(frozen=True)
-class MontyPythonResult:
-    """Result of `MontyPythonWorkflow`.
-
-    Attributes:
-        final_status: `stopped` after a stop, `completed` when all `iterations` were done.
-        total_iterations: Iterations begun, over all runs.
-        total_quotes_delivered: Quotes delivered, over all runs.
-        workflow_id: Workflow ID.
-        total_runtime: Seconds from the first run's start to the end.
-    """
-
-    final_status: str
-    total_iterations: int
-    total_quotes_delivered: int
-    workflow_id: str
-    total_runtime: float
-
-
-@dataclass(frozen=True)
-class MontyPythonProgress:
-    """Answer of the Query `get_progress`: what the workflow knows itself; the rest is in the heartbeat.
-
-    Attributes:
-        status: `iteration_2_sleeping`, `iteration_2_paused`, `stopping`; at the end `stopped`, `completed`, `canceled`
-            or `failed`.
-        iteration_count: Iterations begun.
-        total_quotes_delivered: Quotes delivered.
-        last_quote: The last one.
-        current_sleep_duration: Seconds that the current iteration sleeps; None between two iterations.
-        iteration_elapsed: Seconds of it that were slept before the running Activity began.
-        iteration_started_at: When the running Activity was scheduled, Unix time; None between two.
-        started_at: When the first run began, Unix time.
-        own_quotes: People's own quotes.
-        paused: Whether it is paused.
-        should_exit: Whether a stop was requested.
-    """
-
-    status: str
-    iteration_count: int
-    total_quotes_delivered: int
-    last_quote: str | None
-    current_sleep_duration: float | None
-    iteration_elapsed: float
-    iteration_started_at: float | None
-    started_at: float
-    own_quotes: list[str]
-    paused: bool
-    should_exit: bool
 
 
 # --- workflow --------------------------------------------------------------------------------------------------------
@@ -466,26 +278,6 @@ async def sleep_then_quote(step: Step) -> StepOutcome:
     return StepOutcome(elapsed=step.sleep, quote=step.quote)
 
 
-# --- small things ----------------------------------------------------------------------------------------------------
-
-
 def _elapsed(detail: Any) -> float:
     """Seconds slept, from the decoded detail of a heartbeat."""
     return float(detail.get("elapsed", 0.0)) if isinstance(detail, dict) else 0.0
-
-
-def _number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{name} must be a number of seconds, not {type(value).__name__}")
-    # A huge int does not fit a float: compare first.
-    if not (value >= least and value > above and value <= most):
-        bound = f"more than {above:g}" if above > -math.inf else f"at least {least:g}"
-        raise InvalidInput(f"{name} must be {bound} and at most {most:g} seconds, not {str(value)[:40]}")
-    return float(value)
-
-
-def _whole(name: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput(f"{name} must be a whole number, not {type(value).__name__}")
-    if not least <= value <= most:
-        raise InvalidInput(f"{name} must be {least} to {most}, not {str(value)[:40]}")
