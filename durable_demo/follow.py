@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
@@ -112,7 +113,7 @@ class _Follower:
         """Yields what there is to say before the first run, then its Run ID."""
         if self._place is not None:
             try:
-                await self._bounded(self._page(self._place.run_id, b"", wait=False))
+                await self._first_entry(self._place.run_id)
             except WorkflowNotFound:
                 yield self._gap(
                     "the run of the given offset is gone: this goes on with the oldest there is", self._place.run_id
@@ -124,7 +125,8 @@ class _Follower:
         latest = (await self._bounded(self._describe(""))).workflow_execution_info.execution.run_id
         first, previous = await self._ancestors(latest)
         try:
-            await self._bounded(self._page(first, b"", wait=False))
+            if first != latest:
+                await self._first_entry(first)
             yield first
             return
         except WorkflowNotFound:
@@ -142,10 +144,13 @@ class _Follower:
 
     async def _ancestors(self, run_id: str) -> tuple[str, str]:
         """Run IDs of the first run of the chain and of the run before."""
-        page = await self._bounded(self._page(run_id, b"", wait=False))
         reader = self._reader(run_id)
-        await reader.read(page.entries[0])
+        await reader.read(await self._first_entry(run_id))
         return reader.first_run_id, reader.previous_run_id
+
+    async def _first_entry(self, run_id: str) -> HistoryEvent:
+        page = await self._bounded(self._page(run_id, b"", size=1, deadline=settings.CALL_DEADLINE))
+        return page.entries[0]
 
     def _gap(self, reason: str, run_id: str) -> e.Gap:
         reader = RunReader(self._workflow_id, run_id, self._client.data_converter)
@@ -166,7 +171,7 @@ class _Follower:
         last_id = 0
         token = b""
         while not reader.ended:
-            self._waiting = asyncio.ensure_future(self._page(reader.run_id, token, wait=True))
+            self._waiting = asyncio.ensure_future(self._page(reader.run_id, token))
             try:
                 while not self._waiting.done():
                     look = settings.PROGRESS_POLL_INTERVAL if reader.open else settings.HEALTH_POLL_INTERVAL
@@ -283,16 +288,22 @@ class _Follower:
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def _page(self, run_id: str, token: bytes, *, wait: bool) -> _Page:
-        deadline = settings.LONG_POLL_DEADLINE if wait else settings.CALL_DEADLINE
+    async def _page(
+        self,
+        run_id: str,
+        token: bytes,
+        *,
+        size: int = PAGE_SIZE,
+        deadline: timedelta = settings.LONG_POLL_DEADLINE,
+    ) -> _Page:
         response = await asyncio.wait_for(
             self._client.workflow_service.get_workflow_execution_history(
                 GetWorkflowExecutionHistoryRequest(
                     namespace=self._client.namespace,
                     execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
-                    maximum_page_size=PAGE_SIZE,
+                    maximum_page_size=size,
                     next_page_token=token,
-                    wait_new_event=wait,
+                    wait_new_event=True,
                 ),
                 timeout=deadline,
             ),

@@ -11,7 +11,6 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from typing import Any
 
 from temporalio.api.workflow.v1 import PendingActivityInfo
@@ -37,6 +36,7 @@ from durable_demo.errors import (
 )
 from durable_demo.follow import follow
 from durable_demo.history import Offset
+from durable_demo.vocabulary import MONTY
 from durable_demo.wording import calendar, plural, printable
 from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonResult, Seen
@@ -47,7 +47,6 @@ Seconds = float | timedelta
 RESULT_TIMEOUT = timedelta(minutes=5)
 RETRY_PAUSE_S = 0.2
 PROGRESS_TRIES = 3
-MONTY = "MontyPythonWorkflow"
 _RESULT_TYPES: dict[str, type] = {MONTY: MontyPythonResult}
 
 
@@ -143,9 +142,7 @@ class Run:
         """
         if after:
             Offset.parse(after)  # a wrong token is told here, not on another thread
-        async for event in self._call.background.iterate(
-            lambda: follow(self._call.temporal, self.id, after=after or None)
-        ):
+        async for event in self._call.background.iterate(lambda: follow(self._call.temporal, self.id, after=after)):
             yield event
 
     async def status(self) -> RunStatus:
@@ -154,7 +151,9 @@ class Run:
         Raises:
             WorkflowNotFound: There is no such workflow.
         """
-        described = await self._described()
+        return self._status(await self._described())
+
+    def _status(self, described: WorkflowExecutionDescription) -> RunStatus:
         task = described.raw_description.pending_workflow_task
         problem = (
             f"its Workflow Task fails, attempt {task.attempt}: look at `durable-demo watch {self.id}`"
@@ -215,8 +214,13 @@ class Run:
 
     async def pause(self) -> Answer:
         """Freezes the sleep and its progress (Signal `pause`); raises like `stop`."""
-        seen = await self._seen()
-        return await self._signal(MontyPythonWorkflow.pause, "pause requested", *([] if seen is None else [seen]))
+        pause: Any = MontyPythonWorkflow.pause
+
+        async def send(described: WorkflowExecutionDescription) -> None:
+            seen = await self._seen(described)
+            await self._handle.signal(pause, args=[] if seen is None else [seen])
+
+        return await self._request(send, "pause requested", signal=pause.__name__)
 
     async def resume(self) -> Answer:
         """Goes on from where it was frozen (Signal `resume`); raises like `stop`."""
@@ -228,7 +232,7 @@ class Run:
         Raises:
             WorkflowNotFound: There is no such workflow.
         """
-        return await self._request(self._handle.cancel, "cancel requested")
+        return await self._request(lambda _: self._handle.cancel(), "cancel requested")
 
     async def terminate(self, reason: str = "terminated by Durable Demo") -> Answer:
         """Ends it at once, without clean-up.
@@ -236,7 +240,7 @@ class Run:
         Raises:
             WorkflowNotFound: There is no such workflow.
         """
-        return await self._request(partial(self._handle.terminate, reason=reason), "terminated")
+        return await self._request(lambda _: self._handle.terminate(reason=reason), "terminated")
 
     async def add_quotes(self, quotes: Iterable[str]) -> Answer:
         """Gives it people's own quotes (Update `add_quotes`); they are delivered next.
@@ -317,9 +321,8 @@ class Run:
         details = await self._call(decoding, f"read the heartbeat of {self.id}")
         return details[0] if details and isinstance(details[0], dict) else {}
 
-    async def _seen(self) -> Seen | None:
+    async def _seen(self, described: WorkflowExecutionDescription) -> Seen | None:
         """How far the Activity of a Monty has come by its last heartbeat, which the server forgets with its attempt."""
-        described = await self._described()
         for pending in described.raw_description.pending_activities:
             beat = await self._heartbeat(pending)
             if described.workflow_type == MONTY and isinstance(beat.get("iteration"), int):
@@ -343,8 +346,8 @@ class Run:
                 remedy="run `durable-demo doctor`; `run.status()` and `run.events()` need no Worker",
             ) from error
 
-    async def _signal(self, signal: Any, done: str, *args: Any) -> Answer:
-        return await self._request(partial(self._handle.signal, signal, args=args), done, signal=signal.__name__)
+    async def _signal(self, signal: Any, done: str) -> Answer:
+        return await self._request(lambda _: self._handle.signal(signal), done, signal=signal.__name__)
 
     async def _signals(self) -> set[str]:
         """Names of the Signals that this workflow handles, from its Worker; raises like `_query`."""
@@ -352,9 +355,12 @@ class Run:
         definition = metadata.get("definition", {}) if isinstance(metadata, dict) else {}
         return {str(item.get("name")) for item in definition.get("signalDefinitions", [])}
 
-    async def _request(self, send: Callable[[], Coroutine[Any, Any, None]], done: str, signal: str = "") -> Answer:
+    async def _request(
+        self, send: Callable[[WorkflowExecutionDescription], Coroutine[Any, Any, None]], done: str, signal: str = ""
+    ) -> Answer:
         """Sends what only a running workflow takes; a request that came too late is answered, not raised."""
-        status = await self.status()
+        described = await self._described()
+        status = self._status(described)
         if status.ended:
             return self._too_late(status)
         if signal and status.workflow_type != MONTY:
@@ -363,7 +369,7 @@ class Run:
                 if signal not in await self._signals():
                     raise NotPossible(f"{self.id} ({status.workflow_type}) has no Signal {signal!r}")
         try:
-            await self._call(send(), f"send a request to {self.id}")
+            await self._call(send(described), f"send a request to {self.id}")
         except WorkflowNotFound:
             return self._too_late(await self.status())  # it has ended since
         return Answer(True, f"{self.id}: {done}")

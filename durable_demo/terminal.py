@@ -104,7 +104,7 @@ class Screen:
         else:
             doing = summary.activity.replace("_", " ") + (f", attempt {summary.attempt}" if summary.attempt > 1 else "")
             bar = ProgressBar(total=100, completed=summary.progress, width=24)
-            line.add_row(Text(printable(doing)), bar, Text(f"{summary.progress:3.0f}%"), footer)
+            line.add_row(Text(doing), bar, Text(f"{summary.progress:3.0f}%"), footer)
         return line
 
 

@@ -46,7 +46,7 @@ class Line:
 
 @dataclass(frozen=True)
 class Summary:
-    """What stands above and below the lines.
+    """What stands above and below the lines; its texts have no control characters, and are not escaped for HTML.
 
     Attributes:
         workflow_id: Workflow ID, empty before the first event.
@@ -216,8 +216,7 @@ class Trace:
         """
         if not self.summary.workflow_id:
             return f"{EMPTY_TITLE}\n{EMPTY_HINT}"
-        shown = self.lines if last is None else self.lines[-last:]
-        left_out = self.dropped + len(self._lines) - len(shown)
+        shown, left_out = self._last(last)
         head = [
             f"Workflow: {self.summary.workflow_id}",
             f"Status: {self.summary.status}",
@@ -231,12 +230,11 @@ class Trace:
         """Static HTML without scripts or classes: readable on GitHub, in nbconvert and untrusted in Lab."""
         if not self.summary.workflow_id:
             return f"<p><strong>{EMPTY_TITLE}</strong><br>{EMPTY_HINT}</p>"
-        shown = self.lines if last is None else self.lines[-last:]
-        left_out = self.dropped + len(self._lines) - len(shown)
+        shown, left_out = self._last(last)
         summary = self.summary
         rows = "\n".join(html.escape(str(line)) for line in shown)
         gone = f"... {left_out} earlier lines not shown\n" if left_out else ""
-        problem = f"<br><strong>Problem:</strong> {html.escape(printable(summary.problem))}" if summary.problem else ""
+        problem = f"<br><strong>Problem:</strong> {html.escape(summary.problem)}" if summary.problem else ""
         return (
             f"<p><strong>Workflow:</strong> <code>{html.escape(summary.workflow_id)}</code><br>"
             f"<strong>Status:</strong> {html.escape(summary.status)}<br>"
@@ -245,6 +243,11 @@ class Trace:
             f"<p><strong>Events:</strong></p>\n<pre><code>{gone}{rows}</code></pre>\n"
             f"<p><strong>{html.escape(summary.footer)}</strong></p>"
         )
+
+    def _last(self, count: int | None) -> tuple[list[Line], int]:
+        """So many of the newest lines, and how many there were before them."""
+        shown = self.lines if count is None else self.lines[-count:]
+        return shown, self.next_number - len(shown)
 
     def _repr_html_(self) -> str:
         return self.to_html(last=200)
@@ -262,7 +265,7 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
     if isinstance(event, e.Reconnecting):
         return replace(now, connected=False)
     if isinstance(event, e.Error):
-        return replace(now, problem=event.error)
+        return replace(now, problem=printable(event.error))
     if isinstance(event, e.Reconnected):
         return replace(now, connected=True)
     if isinstance(event, e.Gap):
@@ -281,15 +284,15 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
         )
     match event:
         case e.WorkflowStarted():
-            return replace(now, workflow_type=event.workflow_type, started=event.timestamp)
+            return replace(now, workflow_type=one_line(event.workflow_type), started=event.timestamp)
         case e.WorkflowEnded():
-            problem = getattr(event, "error", "")
+            problem = printable(getattr(event, "error", ""))
             return replace(now, status=event.status, progress=None, activity="", attempt=1, problem=problem)
         case e.ProgressUpdate():
             return replace(
                 now,
                 progress=None if event.current_quote is not None else event.progress,
-                activity=event.status,
+                activity=one_line(event.status),
                 attempt=event.attempt,
                 problem="",
             )
@@ -302,7 +305,7 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
         case e.ActivityRetry():
             return replace(now, attempt=max(now.attempt, event.attempt) if event.tick else now.attempt)
         case e.WorkflowTaskFailed():
-            return replace(now, problem=event.error)
+            return replace(now, problem=printable(event.error))
         case e.ActivityCompleted() | e.ActivityFailed() | e.ActivityTimedOut() | e.ActivityCanceled():
             return replace(now, progress=None, activity="", attempt=1)
         case e.ActivityScheduled() | e.TimerStarted() | e.ChildWorkflow() | e.WorkflowContinuedAsNew():

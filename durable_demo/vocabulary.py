@@ -171,7 +171,10 @@ class MontyVocabulary:
         }
 
 
-_VOCABULARIES: dict[str, type[Vocabulary]] = {"MontyPythonWorkflow": MontyVocabulary}
+MONTY = "MontyPythonWorkflow"
+"""Workflow type of Monty, as it stands in histories."""
+
+_VOCABULARIES: dict[str, type[Vocabulary]] = {MONTY: MontyVocabulary}
 
 
 def register(workflow_type: str, vocabulary: type[Vocabulary]) -> None:

@@ -12,6 +12,7 @@ import pytest
 import pytest_asyncio
 
 from durable_demo import Session, settings
+from durable_demo.background import BackgroundLoop
 
 # What the developer has configured must not reach the tests.
 for name in [*settings.VARIABLES, *(name for name in os.environ if name.startswith("TEMPORAL_"))]:
@@ -32,6 +33,15 @@ async def demo(home: Path) -> AsyncIterator[Session]:
     """A started session: real server, real Worker process."""
     async with Session() as session:
         yield session
+
+
+@pytest.fixture
+def background() -> Iterator[BackgroundLoop]:
+    """A background loop of its own for one test."""
+    loop = BackgroundLoop()
+    loop.start()
+    yield loop
+    loop.close()
 
 
 async def eventually(holds: Callable[[], bool], what: str, *, within: float = 15.0) -> None:

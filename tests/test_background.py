@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from datetime import timedelta
 
 import pytest
@@ -10,14 +10,6 @@ import pytest
 from durable_demo.background import BackgroundLoop
 from durable_demo.errors import SessionClosed
 from tests.conftest import eventually
-
-
-@pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    loop = BackgroundLoop()
-    loop.start()
-    yield loop
-    loop.close()
 
 
 async def boom() -> None:

@@ -203,7 +203,7 @@ class Feed:
 
     def _head(self) -> Message:
         summary = self.trace.summary
-        fields = {**dataclasses.asdict(summary), "problem": printable(summary.problem), "footer": summary.footer}
+        fields = {**dataclasses.asdict(summary), "footer": summary.footer}
         return {"epoch": self._epoch, "seq": self._seq, "summary": fields, "panel": dict(self._panel)}
 
     def _begin_epoch(self) -> None:

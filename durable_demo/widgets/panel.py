@@ -6,6 +6,7 @@ import asyncio
 from typing import TYPE_CHECKING, Any
 
 from durable_demo.errors import ServerUnreachable, WorkflowNotFound
+from durable_demo.vocabulary import MONTY
 from durable_demo.widgets import assets
 from durable_demo.widgets.live import LiveTrace, Reply, Work
 from durable_demo.widgets.trace_view import SCRIPTS, STYLES
@@ -15,7 +16,6 @@ if TYPE_CHECKING:
     from durable_demo.run import Run
     from durable_demo.session import Session
 
-MONTY = "MontyPythonWorkflow"
 DEMO_PRESET = {"min_sleep": 2.0, "max_sleep": 5.0}
 """Sleeps that are short enough to watch, in seconds."""
 

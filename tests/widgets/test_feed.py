@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
@@ -72,14 +71,6 @@ def sent() -> list[Message]:
 @pytest.fixture
 def feed(sent: list[Message]) -> Feed:
     return Feed(sent.append, StillLoop())  # type: ignore[arg-type]
-
-
-@pytest.fixture
-def background() -> Iterator[BackgroundLoop]:
-    loop = BackgroundLoop()
-    loop.start()
-    yield loop
-    loop.close()
 
 
 def test_changes_wait_for_their_batch_and_go_as_one_delta(feed: Feed, sent: list[Message]) -> None:
