@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 
-from benchmarks import fold, live_facts
+from benchmarks import chat, fold, live_facts
 from durable_demo import Session
 
 
@@ -14,6 +14,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         async with Session(home) as demo:
             await live_facts.measure(demo)
+            await chat.measure(demo)
 
 
 asyncio.run(main())

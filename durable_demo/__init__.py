@@ -14,17 +14,33 @@ import importlib
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from durable_demo.client import Answer, Run, Runs
+    from durable_demo.client import Answer, Chat, ChatReply, Run, Runs
+    from durable_demo.conversation import Conversation
     from durable_demo.session import Session, allow_asyncio_run
     from durable_demo.trace import Trace
     from durable_demo.widgets import Panel, TraceView
 
-__all__ = ["Answer", "Panel", "Run", "Runs", "Session", "Trace", "TraceView", "allow_asyncio_run"]
+__all__ = [
+    "Answer",
+    "Chat",
+    "ChatReply",
+    "Conversation",
+    "Panel",
+    "Run",
+    "Runs",
+    "Session",
+    "Trace",
+    "TraceView",
+    "allow_asyncio_run",
+]
 __version__ = "0.1.0"
 
 # Loaded on first use: a Worker's sandbox imports this package and must not meet ipywidgets.
 _HOME = {
     "Answer": "durable_demo.client",
+    "Chat": "durable_demo.client",
+    "ChatReply": "durable_demo.client",
+    "Conversation": "durable_demo.conversation",
     "Panel": "durable_demo.widgets",
     "Run": "durable_demo.client",
     "Runs": "durable_demo.client",

@@ -150,6 +150,19 @@ def watch(
     leave(asyncio.run(attach_and_watch()))
 
 
+@app.command()
+def chat(
+    message: Annotated[str | None, typer.Argument(help="The only message; without it, one from each line.")] = None,
+    attach: Annotated[str | None, typer.Option(metavar="ID", help="Go on with this conversation.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the newest one that runs.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Talk to the durable agent. Ctrl-C stops an answer; at the prompt it leaves, and the conversation stays."""
+    from durable_demo.terminal_chat import converse
+
+    leave(converse(console, message=message, attach=attach, resume=resume, as_json=as_json))
+
+
 @app.command(cls=PairedParameters)
 def run(
     notebooks: Annotated[list[Path], typer.Argument(help="Notebooks to run, one after another.")],

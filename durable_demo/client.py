@@ -18,17 +18,23 @@ from temporalio.common import WorkflowIDConflictPolicy
 from durable_demo import settings
 from durable_demo.background import BackgroundLoop
 from durable_demo.calls import Caller
+from durable_demo.chat import Chat
 from durable_demo.errors import InvalidInput
 from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
+from durable_demo.vocabulary import CHAT
 from durable_demo.wording import calendar, one_line, printable, seconds
+from durable_demo.workflows.chat import ChatWorkflow
+from durable_demo.workflows.chat_data import ChatInput, ChatReply
 from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonInput
 from durable_demo.workflows.quotes import check_quotes
 
-__all__ = ["Answer", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
+__all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
 
 WORKFLOW_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 MAX_LISTED = 1_000
+CHAT_PREFIX = "chat-"
+"""How the Workflow ID of each conversation begins."""
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,8 @@ class RunSummary:
         status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
         started: When the latest run began.
         closed: When it ended; None while it runs.
-        run: To follow it and to act on it.
+        run: To follow it and to act on it; a `Chat` for a conversation.
+        title: First words of a conversation; empty for other workflows.
     """
 
     workflow_id: str
@@ -52,6 +59,7 @@ class RunSummary:
     started: datetime
     closed: datetime | None
     run: Run
+    title: str = ""
 
     @property
     def duration(self) -> timedelta:
@@ -154,8 +162,36 @@ class DemoClient:
         )
         return Run(self._call, workflow_id)
 
+    async def start_chat(self, *, history_limit: int | None = None) -> Chat:
+        """Starts a conversation with the durable agent; it waits for messages until somebody ends it.
+
+        Args:
+            history_limit: Events of a run after which it continues as new; the default suits everybody but tests.
+
+        Raises:
+            InvalidInput: An argument cannot be used; nothing was started.
+            ServerUnreachable: The server does not answer.
+        """
+        chat = (ChatInput() if history_limit is None else ChatInput(history_limit=history_limit)).checked()
+        workflow_id = f"{CHAT_PREFIX}{uuid4().hex[:8]}"
+        await self._call(
+            self.temporal.start_workflow(
+                ChatWorkflow.run,
+                chat,
+                id=workflow_id,
+                task_queue=self.task_queue,
+                task_timeout=settings.WORKFLOW_TASK_TIMEOUT,
+                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
+            ),
+            "start the conversation",
+        )
+        return Chat(self._call, workflow_id)
+
     def attach(self, workflow_id: str) -> Run:
         """The workflow with this Workflow ID, of whatever type, running or ended. Asks the server nothing yet.
+
+        Returns:
+            It; a `Chat` if its Workflow ID begins with ``chat-``.
 
         Raises:
             InvalidInput: Not a Workflow ID (1 to 64 letters, digits, dots, underscores and hyphens).
@@ -166,7 +202,10 @@ class DemoClient:
                 why="a Workflow ID has 1 to 64 letters, digits, dots, underscores and hyphens",
                 remedy="look at `await demo.runs()`",
             )
-        return Run(self._call, workflow_id)
+        return self._run(workflow_id)
+
+    def _run(self, workflow_id: str) -> Run:
+        return (Chat if workflow_id.startswith(CHAT_PREFIX) else Run)(self._call, workflow_id)
 
     async def runs(self, *, limit: int = 100) -> Runs:
         """Workflows on this session's Task Queue, running and past, newest first, out of the last 1,000.
@@ -195,7 +234,8 @@ class DemoClient:
                     status=status_name(item.status),
                     started=item.start_time,
                     closed=item.close_time,
-                    run=Run(self._call, item.id),
+                    run=self._run(item.id),
+                    title=str((await item.memo()).get("title", "")) if item.workflow_type == CHAT else "",
                 )
                 latest.setdefault(item.id, summary)  # a Workflow ID that was used again is listed once
             return Runs(list(latest.values())[:limit])

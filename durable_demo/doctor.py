@@ -22,6 +22,8 @@ from packaging.requirements import Requirement
 from temporalio.api.workflowservice.v1 import GetSystemInfoRequest
 
 from durable_demo import settings
+from durable_demo.agent.models import choose_model
+from durable_demo.agent.weather import weather_source
 from durable_demo.connection import configured
 from durable_demo.errors import DemoError, PortTaken
 from durable_demo.server import HOST, choose_port, configured_port, find_temporal
@@ -43,7 +45,13 @@ LOOPBACK_DEADLINE_S = 3.0
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _LAB_EXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
 _INSTALL = "`make demo`, or `python -m pip install -c constraints.txt -e .`, in the checkout"  # by no name on PyPI
-_SECRET = frozenset({"TEMPORAL_API_KEY"})
+_SECRET = frozenset(
+    # A URL may hold a password, and people paste keys as the model; what that comes to is told as the agent.
+    name
+    for name in settings.VARIABLES
+    if name.endswith(("_API_KEY", "_BASE_URL")) or name == settings.ENV_MODEL
+)
+"""Variables of which no more is told than that they are set."""
 
 
 @dataclass(frozen=True)
@@ -217,7 +225,8 @@ def _loopback(name: str) -> Check:
 
 
 def _settings(name: str) -> Check:
-    set_ones = sorted(variable for variable in os.environ if variable.startswith(("TEMPORAL_", "DURABLE_DEMO_")))
+    ours = ("TEMPORAL_", "DURABLE_DEMO_")
+    set_ones = sorted(each for each in os.environ if each.startswith(ours) or each in settings.VARIABLES)
     open_ones = settings.VARIABLES.keys() - _SECRET
     found = [f"{each}={os.environ[each]}" if each in open_ones else f"{each} is set" for each in set_ones]
     connection = configured()
@@ -227,6 +236,15 @@ def _settings(name: str) -> Check:
         known = ", ".join(each for each in settings.VARIABLES if each.startswith("DURABLE_DEMO_"))
         return Check(name, "warn", "; ".join(found), f"correct or unset {', '.join(unknown)}; there are {known}")
     return Check(name, "ok", "; ".join(found))
+
+
+def _agent(name: str) -> Check:
+    choice = choose_model()
+    found = f"{choice.model.name}; weather: {weather_source()}"
+    if not choice.notice:
+        return Check(name, "ok", found)
+    why, _, remedy = choice.notice.partition(" Next: ")
+    return Check(name, "warn", f"{found}. {why}", remedy)
 
 
 # --- whether it runs -------------------------------------------------------------------------------------------------
@@ -273,6 +291,7 @@ LOOKS: Mapping[str, Callable[[str], Check]] = {
     "memory": _memory,
     "loopback": _loopback,
     "settings": _settings,
+    "agent": _agent,
 }
 """What is looked at, in this order."""
 

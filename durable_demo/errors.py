@@ -18,6 +18,8 @@
     ├── WorkerUnavailable       no worker answered a query or an update in time (also a TimeoutError)
     ├── WorkflowNotFound        no workflow with this Workflow ID
     ├── NotPossible             the workflow is not in a state that allows this (ended, no such signal, refused)
+    ├── ModelRefused            a language model will not answer this, however often it is asked (key, request)
+    ├── ModelUnavailable        a language model did not answer this time (busy, broken, stalled)
     ├── WorkflowEndedBadly      `result()` of a workflow that failed, was canceled, terminated or timed out
     ├── SessionClosed           the session was not started or is closed
     └── UncleanSession          `assert_clean()`: something went wrong behind the scenes
@@ -107,6 +109,22 @@ class WorkflowNotFound(DemoError, LookupError):
 
 class NotPossible(DemoError):
     """The workflow is not in a state that allows what was asked for, or refused it."""
+
+
+class ModelRefused(DemoError):
+    """A language model will not answer this, however often it is asked: its key or the request was refused."""
+
+
+class ModelUnavailable(DemoError):
+    """A language model did not answer this time; it is worth trying again.
+
+    Attributes:
+        retry_after: How long the provider asks to wait, in seconds; None if it does not say.
+    """
+
+    def __init__(self, what: str, *, why: str = "", remedy: str = "", retry_after: float | None = None) -> None:
+        super().__init__(what, why=why, remedy=remedy)
+        self.retry_after = retry_after
 
 
 class WorkflowEndedBadly(DemoError):

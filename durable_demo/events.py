@@ -56,6 +56,10 @@ class Event:
         """`to_dict()` as one line of strict JSON (no NaN)."""
         return json.dumps(self.to_dict(), ensure_ascii=False, allow_nan=False, default=str)
 
+    def common(self) -> dict[str, Any]:
+        """The fields that every event has: for another event about the same moment."""
+        return {field.name: getattr(self, field.name) for field in dataclasses.fields(Event)}
+
     @property
     def moment(self) -> datetime:
         """`timestamp` as an aware datetime."""
@@ -262,6 +266,177 @@ class QuotesAdded(Counted):
     quotes: tuple[str, ...]
 
 
+# --- a conversation (ChatWorkflow) -----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, kw_only=True)
+class AgentIntroduced(Event):
+    """The agent of a conversation says what it works with; again when its Worker finds something else.
+
+    Attributes:
+        model: Name of its language model.
+        weather: Where its weather comes from.
+        notice: What the reader must know, such as a key that is missing; empty if all is well.
+    """
+
+    event: ClassVar[str] = "agent_introduced"
+    model: str
+    weather: str = ""
+    notice: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageEvent(Event):
+    """Base of what happens to one message of a person.
+
+    Attributes:
+        message_id: Its id, made by the sender; unique within the conversation.
+    """
+
+    message_id: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageReceived(MessageEvent):
+    """A message was taken into the conversation, and will be answered; once, however often it was sent.
+
+    Attributes:
+        text: The message.
+        retry_of: Id of the message that it repeats; empty if it is a new one.
+    """
+
+    event: ClassVar[str] = "message_received"
+    text: str
+    retry_of: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAsked(MessageEvent):
+    """The model was asked what to say or do next.
+
+    Attributes:
+        step: Number of the request for this message, from 1.
+    """
+
+    event: ClassVar[str] = "model_asked"
+    step: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class TextUpdate(MessageEvent):
+    """What the model has written so far. Always a tick; a further attempt begins its text anew.
+
+    Attributes:
+        step: Number of the request for this message.
+        text: All of the text so far.
+        attempt: Attempt of the Activity, from 1.
+    """
+
+    event: ClassVar[str] = "text_update"
+    step: int
+    text: str
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelAnswered(MessageEvent):
+    """The model said something, or asked for tools.
+
+    Attributes:
+        step: Number of the request for this message.
+        text: The answer; together with `tools` a line for the meantime.
+        tools: Names of the tools that it asked for.
+        model: Name of the model.
+        attempt: The attempt that succeeded, from 1.
+    """
+
+    event: ClassVar[str] = "model_answered"
+    step: int
+    text: str
+    tools: tuple[str, ...] = ()
+    model: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolEvent(MessageEvent):
+    """Base of what happens to a call of a tool.
+
+    Attributes:
+        call_id: Its id, unique within the message.
+        tool: Name of the tool.
+    """
+
+    call_id: str
+    tool: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolCalled(ToolEvent):
+    """A tool was called.
+
+    Attributes:
+        arguments: Its arguments by name.
+    """
+
+    event: ClassVar[str] = "tool_called"
+    arguments: Json = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class ToolAnswered(ToolEvent):
+    """A tool has answered, or has failed for good.
+
+    Attributes:
+        result: What it returned; None if it failed.
+        error: Why it failed; empty if it did not.
+        attempt: The last attempt, from 1.
+    """
+
+    event: ClassVar[str] = "tool_answered"
+    result: Json = None
+    error: str = ""
+    attempt: int = 1
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageAnswered(MessageEvent):
+    """A message has its answer.
+
+    Attributes:
+        text: The answer.
+        model: Name of the model that gave it.
+    """
+
+    event: ClassVar[str] = "message_answered"
+    text: str
+    model: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageStopped(MessageEvent):
+    """The answer to a message was stopped by a person.
+
+    Attributes:
+        text: What had been written by then.
+    """
+
+    event: ClassVar[str] = "message_stopped"
+    text: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class MessageFailed(MessageEvent):
+    """A message could not be answered; the next one may be.
+
+    Attributes:
+        error: Why, as it was told in the conversation.
+    """
+
+    event: ClassVar[str] = "message_failed"
+    error: str
+
+
 # --- parts of any workflow -------------------------------------------------------------------------------------------
 
 
@@ -315,6 +490,7 @@ class ActivityRetry(ActivityEvent):
         error: Why the attempt before failed.
         progress: Percent from which it goes on, if the attempt before had reported any.
         iteration_count: Iteration that it belongs to, if the workflow counts any.
+        message_id: Message that it belongs to, if the workflow is a conversation.
     """
 
     event: ClassVar[str] = "activity_retry"
@@ -322,6 +498,7 @@ class ActivityRetry(ActivityEvent):
     error: str
     progress: float | None = None
     iteration_count: int | None = None
+    message_id: str | None = None
 
 
 @dataclass(frozen=True, kw_only=True)

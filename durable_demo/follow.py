@@ -37,7 +37,9 @@ DESCRIBE_DEADLINE_S = 2.0
 PAGE_SIZE = 500
 
 
-async def follow(client: Client, workflow_id: str, *, after: str | None = None) -> AsyncIterator[e.Event]:
+async def follow(
+    client: Client, workflow_id: str, *, after: str | None = None, wait: bool = True
+) -> AsyncIterator[e.Event]:
     """Yields the events of a workflow, from its first run to its end.
 
     Facts come exactly once and in order. Ticks come between them while an Activity reports: the latest wins, never
@@ -48,6 +50,7 @@ async def follow(client: Client, workflow_id: str, *, after: str | None = None) 
         client: A connected client.
         workflow_id: Its Workflow ID; the latest chain of runs with it is followed.
         after: Offset of the last event that was seen; None or empty for all.
+        wait: Whether to wait for what is yet to come; without it, the facts that there are now come, and then the end.
 
     Yields:
         Events in the words of the workflow's vocabulary; the last one is how it ended.
@@ -58,7 +61,7 @@ async def follow(client: Client, workflow_id: str, *, after: str | None = None) 
         ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`.
     """
     place = Offset.parse(after) if after else None
-    follower = _Follower(client, workflow_id, place)
+    follower = _Follower(client, workflow_id, place, wait=wait)
     try:
         async for event in follower.events():
             yield event
@@ -77,8 +80,9 @@ class _Page:
 class _Follower:
     """One subscription: walks the chain of runs, interleaving facts with ticks."""
 
-    def __init__(self, client: Client, workflow_id: str, place: Offset | None) -> None:
+    def __init__(self, client: Client, workflow_id: str, place: Offset | None, *, wait: bool) -> None:
         self._client = client
+        self._wait = wait
         self._workflow_id = workflow_id
         self._place = place
         self._resuming = place is not None
@@ -170,7 +174,8 @@ class _Follower:
         self._seen.clear()
         last_id = 0
         token = b""
-        while not reader.ended:
+        behind = True
+        while not reader.ended and behind:
             self._waiting = asyncio.ensure_future(self._page(reader.run_id, token))
             try:
                 while not self._waiting.done():
@@ -198,6 +203,7 @@ class _Follower:
             for tick in self._found(reader):
                 yield tick
             token = page.token
+            behind = self._wait or bool(token)
             for entry in page.entries:
                 if entry.event_id <= last_id:
                     continue
@@ -303,7 +309,7 @@ class _Follower:
                     execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
                     maximum_page_size=size,
                     next_page_token=token,
-                    wait_new_event=True,
+                    wait_new_event=self._wait,
                 ),
                 timeout=deadline,
             ),

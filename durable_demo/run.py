@@ -36,8 +36,9 @@ from durable_demo.errors import (
 )
 from durable_demo.follow import follow
 from durable_demo.history import Offset
-from durable_demo.vocabulary import MONTY
+from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.wording import calendar, plural, printable
+from durable_demo.workflows.chat_data import ChatResult
 from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonResult, Seen
 from durable_demo.workflows.quotes import check_quotes
@@ -47,7 +48,7 @@ Seconds = float | timedelta
 RESULT_TIMEOUT = timedelta(minutes=5)
 RETRY_PAUSE_S = 0.2
 PROGRESS_TRIES = 3
-_RESULT_TYPES: dict[str, type] = {MONTY: MontyPythonResult}
+_RESULT_TYPES: dict[str, type] = {CHAT: ChatResult, MONTY: MontyPythonResult}
 
 
 @dataclass(frozen=True)
@@ -272,7 +273,8 @@ class Run:
             timeout: How long to wait, in seconds or as a timedelta; None for ever.
 
         Returns:
-            What it returned: a `MontyPythonResult`, or plain data for a workflow that the kit does not know.
+            What it returned: a `MontyPythonResult`, a `ChatResult`, or plain data for a workflow that the kit does not
+            know.
 
         Raises:
             WorkflowEndedBadly: It failed, was canceled, was terminated or timed out.

@@ -13,7 +13,7 @@ import nest_asyncio
 
 from durable_demo import settings
 from durable_demo.background import BackgroundLoop
-from durable_demo.client import DemoClient, Run, Runs
+from durable_demo.client import Chat, DemoClient, Run, Runs
 from durable_demo.connection import Connection, configured, connect
 from durable_demo.errors import SessionClosed, UncleanSession
 from durable_demo.stack import Stack, StackInfo
@@ -117,6 +117,10 @@ class Session:
     async def start_monty(self, **options: Any) -> Run:
         """Starts a Monty Python workflow; see `DemoClient.start_monty` for the options."""
         return await self.client.start_monty(**options)
+
+    async def start_chat(self, **options: Any) -> Chat:
+        """Starts a conversation with the durable agent; see `DemoClient.start_chat` for the options."""
+        return await self.client.start_chat(**options)
 
     def attach(self, workflow_id: str) -> Run:
         """The workflow with this Workflow ID, of whatever type, running or ended; see `DemoClient.attach`."""

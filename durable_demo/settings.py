@@ -25,6 +25,10 @@ ENV_PORT = "DURABLE_DEMO_PORT"
 """Port of the embedded server. Default: a free one."""
 ENV_TEMPORAL_BINARY = "DURABLE_DEMO_TEMPORAL"
 """Path of the `temporal` program. Default: the one beside this Python, else the one on PATH."""
+ENV_MODEL = "AGENT_MODEL"
+"""Which language model the agent asks: `offline` (default) or `provider:model`."""
+ENV_WEATHER = "DEMO_WEATHER"
+"""`typical` (default): typical values from the package. `open-meteo`: live data."""
 
 VARIABLES: Mapping[str, str] = {
     ENV_HOME: "state directory (database, logs, locks); default: the platform's state directory",
@@ -32,6 +36,17 @@ VARIABLES: Mapping[str, str] = {
     ENV_TASK_QUEUE: "Task Queue of the kit's workflows; default `durable-demo`",
     ENV_PORT: "port of the embedded server; default: a free one",
     ENV_TEMPORAL_BINARY: "path of the `temporal` program; default: the one beside this Python, else on PATH",
+    ENV_MODEL: "the agent's language model: `offline` (default), or `openai:`, `openai-chat:`, `anthropic:`, `google:` "
+    "or `ollama:` and its name",
+    ENV_WEATHER: "`typical` (default) takes weather from the package, `open-meteo` asks open-meteo.com for live data",
+    "OPENAI_API_KEY": "key for `openai:` and `openai-chat:` models",
+    "ANTHROPIC_API_KEY": "key for `anthropic:` models",
+    "GOOGLE_API_KEY": "key for `google:` models",
+    "GEMINI_API_KEY": "the same, if GOOGLE_API_KEY is not set",
+    "OPENAI_BASE_URL": "another address for `openai:` and `openai-chat:` models",
+    "ANTHROPIC_BASE_URL": "another address for `anthropic:` models",
+    "GOOGLE_GEMINI_BASE_URL": "another address for `google:` models",
+    "OLLAMA_BASE_URL": "where Ollama listens; default `http://127.0.0.1:11434/v1`",
     "TEMPORAL_ADDRESS": "use this server instead of the embedded one, as `host:port`",
     "TEMPORAL_NAMESPACE": "Namespace on that server; default `default`",
     "TEMPORAL_API_KEY": "API key for that server (switches TLS on)",

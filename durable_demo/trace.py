@@ -106,7 +106,7 @@ class Delta:
     summary: Summary
 
 
-@dataclass
+@dataclass(repr=False)
 class Trace:
     """Folds events into lines and a summary. State changes through `apply`, `clear` and nothing else.
 
@@ -207,6 +207,9 @@ class Trace:
 
     def __str__(self) -> str:
         return self.to_text()
+
+    def __repr__(self) -> str:
+        return self.to_text(last=200)
 
     def to_text(self, last: int | None = None) -> str:
         """The trace as text.

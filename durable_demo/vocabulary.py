@@ -12,6 +12,7 @@ from datetime import datetime
 from typing import Any, Protocol
 
 from durable_demo import events as e
+from durable_demo.chat_vocabulary import ChatVocabulary
 
 
 class Vocabulary(Protocol):
@@ -32,7 +33,7 @@ class GenericVocabulary:
         if isinstance(progress, bool) or not isinstance(progress, int | float):
             return event
         return e.ProgressUpdate(
-            **_common(event),
+            **event.common(),
             progress=min(100.0, max(0.0, float(progress))),
             status=str(event.details.get("status", event.activity_type)),
             attempt=event.attempt,
@@ -91,7 +92,7 @@ class MontyVocabulary:
             case e.UpdateAccepted(name="add_quotes"):
                 quotes = event.input if isinstance(event.input, list) else [event.input]
                 return e.QuotesAdded(
-                    **_common(event), **self._counts(event), quotes=tuple(str(quote).strip() for quote in quotes)
+                    **event.common(), **self._counts(event), quotes=tuple(str(quote).strip() for quote in quotes)
                 )
             case e.UpdateCompleted():
                 return None
@@ -110,7 +111,7 @@ class MontyVocabulary:
         self._paused, self._stopping = bool(state.get("paused")), bool(state.get("should_exit"))
 
     def _signal(self, event: e.SignalReceived) -> e.Event | None:
-        counted = _common(event) | self._counts(event)
+        counted = event.common() | self._counts(event)
         match event.name:
             case "pause":
                 self._seen = _dict(event.input)
@@ -148,7 +149,7 @@ class MontyVocabulary:
         self, event: e.Event, state: str, elapsed: float, *, attempt: int = 1, quote: str | None = None
     ) -> e.ProgressUpdate:
         return e.ProgressUpdate(
-            **_common(event),
+            **event.common(),
             **self._counts(event),
             progress=self._percent(elapsed),
             status=f"iteration_{self._iteration}_{state}",
@@ -173,8 +174,10 @@ class MontyVocabulary:
 
 MONTY = "MontyPythonWorkflow"
 """Workflow type of Monty, as it stands in histories."""
+CHAT = "ChatWorkflow"
+"""Workflow type of a conversation."""
 
-_VOCABULARIES: dict[str, type[Vocabulary]] = {MONTY: MontyVocabulary}
+_VOCABULARIES: dict[str, type[Vocabulary]] = {MONTY: MontyVocabulary, CHAT: ChatVocabulary}
 
 
 def register(workflow_type: str, vocabulary: type[Vocabulary]) -> None:
@@ -185,16 +188,6 @@ def register(workflow_type: str, vocabulary: type[Vocabulary]) -> None:
 def vocabulary_for(workflow_type: str) -> Vocabulary:
     """A new vocabulary for one chain of runs of this type."""
     return _VOCABULARIES.get(workflow_type, GenericVocabulary)()
-
-
-def _common(event: e.Event) -> dict[str, Any]:
-    return {
-        "timestamp": event.timestamp,
-        "workflow_id": event.workflow_id,
-        "run_id": event.run_id,
-        "offset": event.offset,
-        "tick": event.tick,
-    }
 
 
 def _dict(value: e.Json) -> dict[str, Any]:

@@ -111,6 +111,57 @@ def _(event: e.QuotesAdded) -> str:
 
 
 @line_text.register
+def _(event: e.AgentIntroduced) -> str:
+    return f"Agent: {event.model}, weather: {event.weather}" + (f". {event.notice}" if event.notice else "")
+
+
+@line_text.register
+def _(event: e.MessageReceived) -> str:
+    return f"User: {event.text}" + (" (once more)" if event.retry_of else "")
+
+
+@line_text.register
+def _(event: e.ModelAsked) -> str:
+    return f"Asking the model (step {event.step})..."
+
+
+@line_text.register
+def _(event: e.TextUpdate) -> str:
+    return f"AI: {event.text}..."
+
+
+@line_text.register
+def _(event: e.ModelAnswered) -> str | None:
+    # What the model says at last is told by the message's own event.
+    return f"AI: {event.text}" if event.tools else None
+
+
+@line_text.register
+def _(event: e.ToolCalled) -> str:
+    return f"Tool {event.tool} called: {compact(event.arguments)}"
+
+
+@line_text.register
+def _(event: e.ToolAnswered) -> str:
+    return f"Tool {event.tool} " + (f"failed: {event.error}" if event.error else f"answered: {compact(event.result)}")
+
+
+@line_text.register
+def _(event: e.MessageAnswered) -> str:
+    return f"AI: {event.text}"
+
+
+@line_text.register
+def _(event: e.MessageStopped) -> str:
+    return f"AI (stopped): {event.text}"
+
+
+@line_text.register
+def _(event: e.MessageFailed) -> str:
+    return f"AI (failed): {event.error}"
+
+
+@line_text.register
 def _(event: e.ActivityScheduled) -> str:
     return f"Activity {event.activity_type} scheduled" + (
         f": {compact(event.input)}" if event.input is not None else ""
@@ -219,8 +270,18 @@ def line_kind(event: e.Event) -> Kind:
             return "problem"
         case e.ProgressUpdate(current_quote=str()):
             return "quote"
-        case e.ProgressUpdate(tick=True) | e.ActivityHeartbeat():
+        case e.ProgressUpdate(tick=True) | e.ActivityHeartbeat() | e.TextUpdate():
             return "progress"
+        case e.MessageReceived() | e.AgentIntroduced():
+            return "life"
+        case e.MessageAnswered():
+            return "quote"
+        case e.MessageStopped():
+            return "control"
+        case e.MessageFailed():
+            return "problem"
+        case e.ToolAnswered() if event.error:
+            return "problem"
         case e.ProgressUpdate():
             return "sleep"
         case e.ActivityRetry():
@@ -239,6 +300,8 @@ def line_key(event: e.Event) -> str:
             return f"retry {event.run_id} {event.activity_id} {event.attempt}"
         case e.ActivityHeartbeat():
             return f"heartbeat {event.run_id} {event.activity_id} {event.attempt}"
+        case e.TextUpdate():
+            return f"text {event.message_id} {event.step}"
         case e.Reconnecting() | e.Reconnected():
             return "connection"
     return ""
@@ -248,7 +311,7 @@ def printable(text: str) -> str:
     """Text with control characters made visible, so that nothing from a workflow can garble or hide a line."""
     return "".join(
         char
-        if char.isprintable() or char == "\n"
+        if char.isprintable() or char in "\n\u200d"  # the joiner inside of emoji
         else f"\\x{ord(char):02x}"
         if ord(char) < 256
         else f"\\u{ord(char):04x}"

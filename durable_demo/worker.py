@@ -21,6 +21,7 @@ from durable_demo.connection import Connection, configured, connect, worker_iden
 from durable_demo.errors import DemoError, InvalidInput, NamespaceNotFound, ServerUnreachable
 from durable_demo.processes import leave
 from durable_demo.workflows import ACTIVITIES, WORKFLOWS
+from durable_demo.workflows.chat_activities import chosen
 
 logger = logging.getLogger(__name__)
 
@@ -39,6 +40,10 @@ async def run_worker(connection: Connection, task_queue: str) -> None:
     Raises:
         ConnectionFailed: The server could not be used within `START_DEADLINE`.
     """
+    agent = await asyncio.to_thread(chosen)  # before it takes work: a provider's library takes seconds to load
+    logger.info("The agent's model: %s", agent.model.name)
+    if agent.notice:
+        logger.warning("%s", agent.notice)
     client = await _patient_connect(connection, identity=worker_identity(os.getpid()))
     worker = Worker(
         client,

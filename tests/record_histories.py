@@ -14,6 +14,7 @@ from pathlib import Path
 
 from durable_demo import Session
 from durable_demo.run import Run
+from tests.chats import new_queue, on_queue, scripted_worker
 from tests.test_monty import LONG, QUICK, until
 
 HISTORIES = Path(__file__).parent / "histories"
@@ -27,24 +28,28 @@ async def save(demo: Session, run: Run, name: str) -> None:
         text = (await demo.background.run(handle.fetch_history())).to_json()
         text = re.sub(r'durable-demo-worker@[^"]*', "durable-demo-worker@1@somewhere", text)
         text = re.sub(r'"(identity|workerControlTaskQueue)":\s*"[^"]*"', r'"\1": "somebody"', text)
-        path = HISTORIES / f"monty-{name}-{number}.json"
+        text = re.sub(r'"stackTrace":\s*"(?:[^"\\]|\\.)*"', '"stackTrace": ""', text)
+        path = HISTORIES / f"{name}-{number}.json"
         path.write_text(json.dumps(json.loads(text), indent=1) + "\n")
         print(path)
 
 
-async def completed(demo: Session) -> Run:
+# --- Monty -----------------------------------------------------------------------------------------------------------
+
+
+async def monty_completed(demo: Session) -> Run:
     run = await demo.start_monty(**QUICK, iterations=3)
     await run.result()
     return run
 
 
-async def seeded_continued(demo: Session) -> Run:
+async def monty_seeded_continued(demo: Session) -> Run:
     run = await demo.start_monty(**QUICK, seed=7, iterations=5, history_limit=20, quotes=["one of mine"])
     await run.result()
     return run
 
 
-async def paused_resumed_stopped(demo: Session) -> Run:
+async def monty_paused_resumed_stopped(demo: Session) -> Run:
     run = await demo.start_monty(min_sleep=3, max_sleep=3, progress_interval=0.1)
     await until(run, "progress_update", tick=True)
     await run.pause()
@@ -57,14 +62,14 @@ async def paused_resumed_stopped(demo: Session) -> Run:
     return run
 
 
-async def stopped_early(demo: Session) -> Run:
+async def monty_stopped_early(demo: Session) -> Run:
     run = await demo.start_monty(**LONG)
     await run.stop()
     await run.result()
     return run
 
 
-async def canceled(demo: Session) -> Run:
+async def monty_canceled(demo: Session) -> Run:
     run = await demo.start_monty(**LONG)
     await until(run, "progress_update", tick=True)
     await run.cancel()
@@ -72,7 +77,7 @@ async def canceled(demo: Session) -> Run:
     return run
 
 
-async def paused_canceled(demo: Session) -> Run:
+async def monty_paused_canceled(demo: Session) -> Run:
     run = await demo.start_monty(**LONG)
     await until(run, "progress_update", tick=True)
     await run.pause()
@@ -81,9 +86,72 @@ async def paused_canceled(demo: Session) -> Run:
     return run
 
 
+# --- chat ------------------------------------------------------------------------------------------------------------
+
+
+async def chat_tools_continued(demo: Session) -> Run:
+    chat = await demo.start_chat(history_limit=40)
+    for text in (
+        "What's the weather in NYC?",
+        "How about London?",
+        "Which is warmer, Cairo or Oslo?",
+        "What is 6 * 7?",
+    ):
+        await chat.send(text)
+    await chat.end()
+    await chat.result()
+    return chat
+
+
+async def chat_stopped_queued_ended(demo: Session) -> Run:
+    chat = await demo.start_chat()
+    sending = [asyncio.create_task(chat.send("What can you do?", message_id=f"m{number}")) for number in range(3)]
+    await until(chat, "text_update", step=1)
+    await until(chat, "message_received", message_id="m2")
+    await chat.stop("m1")
+    await chat.stop()
+    await chat.end()
+    await asyncio.gather(*sending)
+    await chat.result()
+    return chat
+
+
+async def chat_retried_failed(demo: Session) -> Run:
+    queue = new_queue()
+    async with scripted_worker(demo, queue):
+        chat = await on_queue(demo, queue).start_chat()
+        for text in ("fail 1", "refuse", "loop", 'call [["no_such", {}], ["get_weather", {"city": "Atlantis"}]]'):
+            await chat.send(text)
+        await chat.retry()
+        await chat.end()
+        await chat.result()
+    return chat
+
+
+async def chat_canceled(demo: Session) -> Run:
+    chat = await demo.start_chat()
+    sending = asyncio.create_task(chat.send("What can you do?"))
+    await until(chat, "text_update")
+    await chat.cancel()
+    await sending
+    await until(chat, "workflow_canceled")
+    return chat
+
+
 SCENARIOS = {
     scenario.__name__.replace("_", "-"): scenario
-    for scenario in (completed, seeded_continued, paused_resumed_stopped, stopped_early, canceled, paused_canceled)
+    for scenario in (
+        monty_completed,
+        monty_seeded_continued,
+        monty_paused_resumed_stopped,
+        monty_stopped_early,
+        monty_canceled,
+        monty_paused_canceled,
+        chat_tools_continued,
+        chat_stopped_queued_ended,
+        chat_retried_failed,
+        chat_canceled,
+    )
 }
 
 
@@ -91,7 +159,7 @@ async def main() -> None:
     with tempfile.TemporaryDirectory() as home:
         async with Session(home) as demo:
             for name, scenario in SCENARIOS.items():
-                if not list(HISTORIES.glob(f"monty-{name}-[0-9]*.json")):
+                if not list(HISTORIES.glob(f"{name}-[0-9]*.json")):
                     await save(demo, await scenario(demo), name)
 
 

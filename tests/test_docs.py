@@ -71,7 +71,12 @@ def test_readme_links_to_no_file_that_does_not_exist() -> None:
 def test_readme_notebook_code_uses_the_api_as_it_is() -> None:
     blocks = re.findall(r"^```python\n(.*?)^```", README, re.DOTALL | re.MULTILINE)
     code = compile("\n".join(blocks), "README.md", "exec", flags=ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    owners = {"demo": durable_demo.Session, "panel": durable_demo.Panel, "run": durable_demo.Run}
+    owners = {
+        "chat": durable_demo.Chat,
+        "demo": durable_demo.Session,
+        "panel": durable_demo.Panel,
+        "run": durable_demo.Run,
+    }
     used = {
         (node.value.id, node.attr)
         for node in ast.walk(code)
@@ -88,6 +93,9 @@ def test_readme_notebook_code_uses_the_api_as_it_is() -> None:
 def test_public_names_are_these() -> None:
     assert durable_demo.__all__ == [
         "Answer",
+        "Chat",
+        "ChatReply",
+        "Conversation",
         "Panel",
         "Run",
         "Runs",

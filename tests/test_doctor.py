@@ -184,11 +184,23 @@ def test_a_port_of_another_program_fails(machine: Path, monkeypatch: pytest.Monk
 def test_settings_are_told_but_not_the_keys(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TEMPORAL_ADDRESS", "temporal.example:7233")
     monkeypatch.setenv("TEMPORAL_API_KEY", SECRET)
+    for variable in ("OPENAI_API_KEY", "ANTHROPIC_API_KEY", "GOOGLE_API_KEY", "GEMINI_API_KEY", settings.ENV_MODEL):
+        monkeypatch.setenv(variable, SECRET)
     check = look_at("settings")
     assert check.level == "ok"
     assert "TEMPORAL_ADDRESS=temporal.example:7233" in check.found
-    assert "TEMPORAL_API_KEY is set" in check.found
+    for variable in ("TEMPORAL_API_KEY", "OPENAI_API_KEY", settings.ENV_MODEL):
+        assert f"{variable} is set" in check.found
     assert SECRET not in check.found
+
+
+def test_a_model_without_its_key_warns_and_says_who_answers(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert look_at("agent").found.startswith("offline brain (rules); weather: typical values")
+    monkeypatch.setenv(settings.ENV_MODEL, "anthropic:some-model")
+    check = look_at("agent")
+    assert check.level == "warn"
+    assert "ANTHROPIC_API_KEY is not set" in check.found
+    assert "durable-demo down" in check.remedy
 
 
 def test_a_misspelled_setting_warns_and_names_the_right_ones(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -163,10 +163,10 @@ class Browser:
         return found
 
     def sees(self, what: str, holds: Callable[[Message, list[str]], object]) -> Message:
-        """Waits for a state of the panel: `holds` gets the summary and the texts of a message's lines."""
+        """Waits for a state of the trace: `holds` gets the summary and the texts of a message's lines."""
 
         def wanted(content: Message) -> object:
-            return "summary" in content and holds(content["summary"], [line[2] for line in content["lines"]])
+            return content.get("channel") == "trace" and holds(content["summary"], [row[2] for row in content["rows"]])
 
         return self.gets(wanted, what)
 
@@ -276,8 +276,8 @@ class Busy:
 
 def test_clicks_start_and_stop_a_run_and_its_lines_come_back(kernel: Kernel, browser: Browser) -> None:
     browser.send({"t": "hello"})
-    snapshot = browser.gets(lambda content: content["t"] == "snapshot", "the snapshot")
-    assert snapshot["summary"]["status"] == ""
+    browser.gets(lambda content: content["t"] == "snapshot" and content["channel"] == "chat", "all snapshots")
+    browser.sees("an empty trace", lambda summary, _: summary["status"] == "")
 
     assert browser.answer(browser.click("start_monty"))["ok"]
     browser.sees("a sleep", lambda _, lines: any("Activity sleeping for" in line for line in lines))
@@ -323,7 +323,7 @@ def test_what_fails_in_a_callback_is_shown_and_reaches_assert_clean(kernel: Kern
     kernel.run("await demo.assert_clean()")  # a person was told, and that is all
 
     kernel.run("panel.start_monty(min_sleep=-1)")
-    browser.gets(lambda content: "min_sleep" in str(content.get("panel", {}).get("alerts")), "an alert")
+    browser.gets(lambda content: "min_sleep" in str(content.get("summary", {}).get("alerts")), "an alert")
     with pytest.raises(CellFailed, match=r"UncleanSession.*min_sleep must be more than 0"):
         kernel.run("await demo.assert_clean()")
     kernel.run("await demo.assert_clean()")

@@ -248,7 +248,7 @@ def test_each_of_its_cells_can_be_run_again_without_harm(
     twice = run_notebook(doubled, tmp_path / "out", environment)
 
     assert twice.command.returncode == 0, twice.command.stdout + twice.command.stderr
-    for name in ("start-session", "start-monty"):  # the same Worker, the same workflow
+    for name in {"start-session", "start-monty"} & {cell.id for cell in node.cells}:  # the same Worker, workflow
         assert text_of(twice.cell(f"{name}-again")) == text_of(twice.cell(name)) != ""
 
 
@@ -273,6 +273,18 @@ def test_the_first_notebook_shows_the_whole_trace_as_static_html(run_once: RunOn
     (footer,) = re.findall(r"Iterations: \d+ \| Quotes Delivered: \d+ \| [\w :.]+", shown)
     page = first.page.read_text(encoding="utf-8")
     assert page.count(footer) == 2  # in the panel, and in the trace that a cell prints
+
+
+@pytest.mark.slow
+def test_the_second_notebook_shows_the_whole_conversation_as_static_html(run_once: RunOnce) -> None:
+    second = run_once(NOTEBOOKS[1])
+    (panel,) = second.cell("show-panel").outputs
+    parts = ("What&#x27;s the weather in NYC?", "How about London?", "get_weather(", "AI (stopped)", "COMPLETED")
+    (conversation,) = [output for output in second.cell("end-chat").outputs if "text/html" in output.get("data", {})]
+
+    for shown in (panel.data["text/html"], conversation.data["text/html"]):
+        assert all(part in shown for part in parts)
+    assert text_of(second.cell("count-facts")).startswith("1 answer\n")
 
 
 # --- the gates themselves --------------------------------------------------------------------------------------------

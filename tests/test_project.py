@@ -55,7 +55,8 @@ def test_environment_yml_has_the_pins_and_the_kit_itself() -> None:
 
     assert conda == ["python=3.11", "pip"]
     assert kit == "-e ."
-    assert set(pins) <= set(PINS)
+    # The markers differ where only the tests need a package on all systems.
+    assert {pin.partition(" ;")[0] for pin in pins} <= {pin.partition(" ;")[0] for pin in PINS}
     assert required() <= {canonicalize_name(Requirement(pin).name) for pin in pins}
 
 

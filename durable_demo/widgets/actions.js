@@ -21,16 +21,15 @@ export function createNotice() {
  *
  * `look()` gives `{label, reason, hint}`: the label, why it cannot be pressed now ("" if it can), and for a button that
  * can but will change nothing, why. It stays focusable while it cannot be pressed, so that the keyboard does not lose its
- * place; pressed all the same, it says the reason.
+ * place; pressed all the same, it says the reason. `situation()` is what its event changes, as text; `done` is called
+ * when the command was carried out.
  */
-export function createAction(feed, notice, { command, pending, tone = "plain", look }) {
+export function createAction(feed, notice, { command, pending, tone = "plain", look, situation = () => runSituation(feed), done }) {
   let waitingFor = null;
   let disconnected = false;
   let explained = "";
   const label = h("span", {});
   const el = focusable("button", { type: "button", class: `dd-button dd-${tone}`, onclick: press }, label);
-
-  const situation = () => [feed.generation, feed.summary.workflow_id, feed.summary.status, feed.panel.starting].join(" ");
 
   const obstacle = () => (disconnected ? DISCONNECTED : look().reason);
 
@@ -62,6 +61,7 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
     const answer = await feed.command(look().command ?? command);
     clearTimeout(hint);
     notice.say(answer.ok || answer.alert ? "" : answer.message);
+    if (answer.ok) done?.();
     // The event that ends the waiting comes on its own; without one the button must not stay stuck.
     setTimeout(() => {
       if (waitingFor === mine) waitingFor = null;
@@ -79,24 +79,27 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
   };
 }
 
-const ended = (feed) => (feed.ended ? `The workflow has ended: ${feed.summary.status}` : "");
+const runSituation = ({ trace, panel }) => [trace.generation, trace.summary.workflow_id, trace.summary.status, panel.summary.starting].join(" ");
+
+const ended = (trace) => (trace.ended ? `The workflow has ended: ${trace.summary.status}` : "");
 
 /** Stop Workflow, Pause or Resume, Cancel, Clear. */
 export function createRunActions(feed, notice) {
-  const unlessActive = (reason) => (feed.active ? reason : ended(feed) || "No workflow is running");
-  const stopping = () => (feed.summary.status === "STOPPING" ? "The workflow is stopping already" : "");
+  const { trace } = feed;
+  const unlessActive = (reason) => (trace.active ? reason : ended(trace) || "No workflow is running");
+  const stopping = () => (trace.summary.status === "STOPPING" ? "The workflow is stopping already" : "");
   return [
     createAction(feed, notice, {
       command: "stop",
       pending: "Stopping...",
       tone: "danger",
       // Harmless after the end: the workflow's answer says so.
-      look: () => ({ label: "Stop Workflow", reason: feed.ended ? "" : unlessActive(stopping()), hint: ended(feed) }),
+      look: () => ({ label: "Stop Workflow", reason: trace.ended ? "" : unlessActive(stopping()), hint: ended(trace) }),
     }),
     createAction(feed, notice, {
       pending: "One moment...",
       look: () =>
-        feed.summary.status === "PAUSED"
+        trace.summary.status === "PAUSED"
           ? { label: "Resume", command: "resume", reason: "" }
           : { label: "Pause", command: "pause", reason: unlessActive(stopping()) },
     }),
@@ -108,7 +111,7 @@ export function createRunActions(feed, notice) {
     createAction(feed, notice, {
       command: "clear",
       pending: "Clearing...",
-      look: () => ({ label: "Clear", reason: feed.lines.length > 0 || feed.ended ? "" : "There is nothing to clear" }),
+      look: () => ({ label: "Clear", reason: trace.rows.length > 0 || trace.ended ? "" : "There is nothing to clear" }),
     }),
   ];
 }

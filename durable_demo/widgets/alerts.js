@@ -17,7 +17,7 @@ export function createAlerts(feed) {
   }
 
   function update() {
-    const current = new Set(feed.panel.alerts.map((alert) => alert.id));
+    const current = new Set(feed.panel.summary.alerts.map((alert) => alert.id));
     let vacated = -1;
     for (const [id, node] of shown) {
       if (current.has(id)) continue;
@@ -25,7 +25,7 @@ export function createAlerts(feed) {
       node.remove();
       shown.delete(id);
     }
-    for (const alert of feed.panel.alerts) {
+    for (const alert of feed.panel.summary.alerts) {
       if (shown.has(alert.id)) continue;
       const node = makeAlert(alert);
       shown.set(alert.id, node);

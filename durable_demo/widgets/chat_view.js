@@ -1,37 +1,53 @@
-// The Chat tab. The agent comes with the next version; until then the tab says so and leads to Monty.
-import { focusable, h, icon } from "./dom.js";
+// The Chat tab: what the agent works with, the transcript, the composer, and the bar that says what Monty does.
+import { createChatBar } from "./chat_bar.js";
+import { createComposer } from "./composer.js";
+import { focusable, h, setText } from "./dom.js";
+import { createTranscript } from "./transcript.js";
 
 const DOING = { RUNNING: "is running", PAUSED: "is paused", STOPPING: "is stopping" };
+const MONTY = "MontyPythonWorkflow";
+
+/** Whether the workflow in the trace is one that Start Monty starts. */
+export const showsMonty = (trace) => trace.summary.workflow_type === MONTY;
 
 /** The chat and its status bar; `openTrace` is called when somebody follows the bar to the trace. */
-export function createChatView(feed, openTrace) {
-  const step = (strong, rest) => h("li", {}, h("strong", {}, strong), rest);
-  const intro = h(
-    "div",
-    { class: "dd-chat-empty" },
-    h("div", { class: "dd-chat-picture" }, icon("CHAT")),
-    h("p", { class: "dd-empty-title" }, "The chat agent arrives in the next version"),
-    h("p", {}, "Monty works now: a durable workflow that sleeps, quotes Monty Python and survives crashes."),
-    h(
-      "ol",
-      { class: "dd-steps" },
-      step("Start Monty", " in the bar above sets it going"),
-      step("Workflow Trace", " shows each step as it happens"),
-      step("Stop Workflow", " ends it gracefully, with its totals"),
-    ),
-  );
+export function createChatView(feed, notice, outbox, voice, openTrace) {
+  const composer = createComposer(feed, notice, outbox);
+  const bar = createChatBar(feed, notice, () => {
+    outbox.clear();
+    composer.focus();
+  });
+  const transcript = createTranscript(feed, outbox, voice, (text) => {
+    composer.deliver(text);
+    composer.focus();
+  });
+  const status = createStatusBar(feed.trace, openTrace);
+  const el = h("div", { class: "dd-chat" }, bar.el, transcript.el, composer.el, status.el);
+
+  return {
+    el,
+    update() {
+      for (const part of [bar, composer, status]) part.update();
+    },
+    setDisconnected(lost) {
+      if (lost) outbox.lose("Disconnected from the kernel");
+      for (const part of [bar, composer]) part.setDisconnected(lost);
+    },
+    dispose: transcript.dispose,
+  };
+}
+
+function createStatusBar(trace, openTrace) {
   const words = h("span", {});
   const bar = focusable("button", { type: "button", class: "dd-statusbar", onclick: openTrace }, words);
-  const el = h("div", { class: "dd-chat" }, intro, h("div", { role: "status" }, bar));
 
   function update() {
-    const { status } = feed.summary;
+    const { status, workflow_type: type } = trace.summary;
     bar.hidden = status === "";
-    const what = feed.ended ? `has ended: ${status}` : DOING[status];
-    const name = feed.monty ? "Monty workflow" : feed.summary.workflow_type || "Workflow";
-    const text = `Status: ${name} ${what} (click Workflow Trace tab to view)`;
-    if (words.textContent !== text) words.textContent = text;
+    const what = trace.ended ? `has ended: ${status}` : DOING[status];
+    const name = showsMonty(trace) ? "Monty workflow" : type || "Workflow";
+    setText(words, `Status: ${name} ${what} (click Workflow Trace tab to view)`);
   }
 
-  return { el, update };
+  return { el: h("div", { role: "status" }, bar), update };
 }

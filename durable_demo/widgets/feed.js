@@ -1,60 +1,36 @@
-// The browser's end of the wire to a trace in the kernel; feed.py is the other end and describes the messages.
+// The browser's end of the wire to a widget in the kernel; feed.py is the other end and describes the messages.
 // It knows no transport: `send` takes a message, `receive` is called with each one that comes.
+import { createChannel } from "./channel.js";
 
-export const MAX_LINES = 10_000;
 const RESYNC_PATIENCE_MS = 3_000;
 const RESYNC_PATIENCE_LIMIT_MS = 60_000;
 const ANSWER_DEADLINE_MS = 60_000;
-const MONTY = "MontyPythonWorkflow";
-const ENDED = new Set(["COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"]);
 
-const NO_SUMMARY = { workflow_id: "", workflow_type: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" };
+const NO_TRACE = { workflow_id: "", workflow_type: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" };
+const NO_CHAT = { workflow_id: "", status: "", started: "", model: "", weather: "", notice: "", connected: true, problem: "" };
+const NO_PANEL = { starting: false, chats: null, alerts: [] };
 
-export function createFeed(send) {
-  const listeners = new Set();
+/** A feed with the channels `trace` and `panel`, and with `chat` if `chats`. */
+export function createFeed(send, { chats = false } = {}) {
+  const channels = { trace: createChannel(NO_TRACE), panel: createChannel(NO_PANEL) };
+  if (chats) channels.chat = createChannel(NO_CHAT);
   const commands = new Map();
   const page = Math.random().toString(36).slice(2);
-  let epoch = "";
-  let seq = -1;
-  let incoming = null;
+  const missing = new Set();
   let repeat = 0;
   let patience = RESYNC_PATIENCE_MS;
   let views = 0;
   let commandCount = 0;
 
   const feed = {
-    /** `[number, timestamp, text, kind]` each, without a gap in the numbers. */
-    lines: [],
-    /** Number of the first line kept. */
-    first: 0,
-    summary: NO_SUMMARY,
-    panel: { starting: false, following: false, alerts: [] },
-    /** Whether the kernel has told its state. */
-    ready: false,
+    ...channels,
     /** The one view that speaks to screen readers. */
     speaker: null,
-    /** Grows whenever the lines start anew. */
-    generation: 0,
-    /** Number that the next line will have. */
-    get next() {
-      return feed.first + feed.lines.length;
-    },
-    get ended() {
-      return ENDED.has(feed.summary.status);
-    },
-    /** Whether a workflow is under way. */
-    get active() {
-      return feed.summary.status !== "" && !feed.ended;
-    },
-    /** Whether it is one that Start Monty starts. */
-    get monty() {
-      return feed.summary.workflow_type === MONTY;
-    },
 
-    /** Calls `listener(changedNumbers)` after each change; returns the function that ends it. */
+    /** Calls `listener` after each change of any channel; returns the function that ends it. */
     listen(listener) {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
+      const ends = Object.values(channels).map((channel) => channel.listen(listener));
+      return () => ends.forEach((end) => end());
     },
 
     /** Tells the kernel that somebody may look, as long as there is a view; returns the function that ends this one. */
@@ -72,8 +48,8 @@ export function createFeed(send) {
       if (!repeat) ask();
     },
 
-    /** Resolves to `{ok, message}`, also when nobody answers. */
-    command(name, args = {}) {
+    /** Resolves to `{ok, message, alert, invalid}`, also when nobody answers. */
+    command(name, args = {}, deadline = ANSWER_DEADLINE_MS) {
       const id = `${page}-${++commandCount}`;
       return new Promise((resolve) => {
         const settle = (answer) => {
@@ -82,8 +58,8 @@ export function createFeed(send) {
           resolve(answer);
         };
         const timer = setTimeout(
-          () => settle({ ok: false, message: "The kernel has not answered within a minute. Wait for the running cell to end, or restart the kernel." }),
-          ANSWER_DEADLINE_MS,
+          () => settle({ ok: false, message: `The kernel has not answered within ${deadline / 60_000} min. Wait for the running cell to end, or restart the kernel.` }),
+          deadline,
         );
         commands.set(id, settle);
         try {
@@ -95,11 +71,25 @@ export function createFeed(send) {
     },
 
     receive(message) {
-      if (message.t === "delta") takeDelta(message);
-      else if (message.t === "snapshot") takeSnapshot(message);
-      else if (message.t === "answer") commands.get(message.id)?.(message);
+      if (message.t === "answer") commands.get(message.id)?.(message);
+      else if (message.channel in channels) take(message);
     },
   };
+
+  function take(message) {
+    const name = message.channel;
+    const outcome = channels[name].take(message);
+    if (outcome === "hole") {
+      missing.add(name);
+      feed.hello();
+    } else if (outcome === "partial") {
+      missing.add(name);
+      awaitSnapshots();
+    } else if (outcome === "whole") {
+      missing.delete(name);
+      if (missing.size === 0) endWaiting();
+    }
+  }
 
   function tell(message) {
     try {
@@ -110,12 +100,13 @@ export function createFeed(send) {
   }
 
   function ask() {
-    awaitSnapshot();
-    tell({ t: "hello", epoch, seq });
+    Object.keys(channels).forEach((name) => missing.add(name));
+    awaitSnapshots();
+    tell({ t: "hello" });
   }
 
-  /** Asks again if no whole snapshot comes: a message may be lost, and nothing need change that would tell. */
-  function awaitSnapshot() {
+  /** Asks again if not all comes: a message may be lost, and nothing need change that would tell. */
+  function awaitSnapshots() {
     repeat ||= setTimeout(() => {
       repeat = 0;
       // Ever more slowly: a kernel that is busy for long answers all of them afterwards.
@@ -130,73 +121,12 @@ export function createFeed(send) {
     patience = RESYNC_PATIENCE_MS;
   }
 
-  function takeDelta(message) {
-    if (message.epoch === epoch && message.seq <= seq) return;
-    if (message.epoch !== epoch || message.seq !== seq + 1) {
-      feed.hello();
-      return;
-    }
-    seq = message.seq;
-    feed.summary = message.summary;
-    feed.panel = message.panel;
-    const changed = [];
-    for (const line of message.lines) {
-      const [number] = line;
-      if (number > feed.next) {
-        // More lines than anybody keeps came at once: the kernel has dropped all before this one.
-        feed.lines = [];
-        feed.first = number;
-      }
-      if (number < feed.first) continue;
-      if (number < feed.next) changed.push(number);
-      feed.lines[number - feed.first] = line;
-    }
-    const surplus = feed.lines.length - MAX_LINES;
-    if (surplus > 0) {
-      feed.lines.splice(0, surplus);
-      feed.first += surplus;
-    }
-    notify(changed);
-  }
-
-  function takeSnapshot(message) {
-    // An answer to another browser's question comes to all; whoever is up to date leaves it.
-    if (feed.ready && message.epoch === epoch && message.seq <= seq) {
-      endWaiting();
-      return;
-    }
-    if (message.part === 0) incoming = { epoch: message.epoch, parts: 0, lines: [] };
-    if (incoming === null || incoming.epoch !== message.epoch || incoming.parts !== message.part) {
-      incoming = null;
-      feed.hello();
-      return;
-    }
-    awaitSnapshot();
-    incoming.parts += 1;
-    for (const line of message.lines) incoming.lines.push(line);
-    if (incoming.parts < message.parts) return;
-    ({ epoch, seq } = message);
-    feed.lines = incoming.lines;
-    feed.first = message.first;
-    feed.summary = message.summary;
-    feed.panel = message.panel;
-    feed.ready = true;
-    feed.generation += 1;
-    incoming = null;
-    endWaiting();
-    notify([]);
-  }
-
-  function notify(changed) {
-    for (const listener of listeners) listener(changed);
-  }
-
   return feed;
 }
 
-/** The feed of an anywidget model. */
-export function feedOf(model) {
-  const feed = createFeed((message) => model.send(message));
+/** The feed of an anywidget model; see `createFeed`. */
+export function feedOf(model, options) {
+  const feed = createFeed((message) => model.send(message), options);
   model.on("msg:custom", (message) => feed.receive(message));
   feed.hello();
   return feed;

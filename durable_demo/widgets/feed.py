@@ -1,16 +1,19 @@
-"""The kernel's end of the wire between a trace and its views in browsers; feed.js is the other end.
+"""The kernel's end of the wire between what a widget shows and its browsers; feed.js is the other end.
 
-Messages to the browsers, as JSON objects:
+A widget has channels: `trace` (rows are lines), `chat` (rows are turns) and `panel` (no rows). Each is numbered rows
+and what stands around them; `channels.py` says what a row is. Messages to the browsers, as JSON objects:
 
 ========== =========================================================================================================
-`delta`    `epoch, seq, lines, summary, panel`: new and replaced lines; at most one each 100 ms.
-`snapshot` `epoch, seq, part, parts, first, lines, summary, panel`: everything, in parts of at most 1,000 lines.
-`answer`   `id, ok, message, alert`: what became of a command; `alert` if the reason is among the panel's alerts.
+`delta`    `channel, epoch, seq, first, rows, summary, following`: new and replaced rows; at most one each 100 ms.
+`snapshot` `channel, epoch, seq, part, parts, first, rows, summary, following`: all rows, in parts.
+`answer`   `id, ok, message, alert, invalid`: what became of a command; `alert` if the reason is among the panel's
+           alerts, `invalid` if its arguments cannot be used, so that it need not be tried again.
 ========== =========================================================================================================
 
-A line is `[number, timestamp, text, kind]`. Deltas are numbered by `seq` within an `epoch`; a new epoch (another
-workflow, Clear) begins with a snapshot. A browser that is new or that misses a number sends `hello` and gets a
-snapshot; a browser that is up to date ignores one.
+A row begins with its number. `first` is the number of the first row kept: browsers drop those before it. Deltas are
+numbered by `seq` within an `epoch` of their channel; a new epoch (another workflow, Clear) begins with a snapshot. A
+browser that is new or that misses a number sends `hello` and gets a snapshot of each channel; a browser that is up to
+date ignores one.
 
 Messages from the browsers: `hello`; `command` with `id, name, args`; `shown` with `page, shown`, when the first view in
 a page comes and when its last one goes.
@@ -19,18 +22,17 @@ a page comes and when its last one goes.
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 import inspect
 import threading
-from collections.abc import Callable
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from contextlib import suppress
 from datetime import timedelta
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar, Generic, Protocol, TypeVar
 from uuid import uuid4
 
-from durable_demo.errors import DemoError, SessionClosed, StillRunning
-from durable_demo.trace import Line, Trace
+from durable_demo.errors import SessionClosed, StillRunning
 from durable_demo.wording import printable
 
 if TYPE_CHECKING:
@@ -38,134 +40,247 @@ if TYPE_CHECKING:
     from durable_demo.events import Event
 
 BATCH_INTERVAL = timedelta(milliseconds=100)
-"""At most one delta in this time: Jupyter drops messages above 1,000 a second."""
-CHUNK_LINES = 1_000
-"""Lines of one message: a browser takes such a message in without a long task."""
-MAX_ALERTS = 5
+"""At most one delta of a channel in this time: Jupyter drops messages above 1,000 a second."""
 
 Message = dict[str, Any]
-Predicate = Callable[[Trace], object]
+Row = list[Any]
+"""What a browser shows as one, its number first; all of it JSON."""
+
+
+class Summary(Protocol):
+    """What stands around a fold's parts."""
+
+    @property
+    def status(self) -> str:
+        """Of the workflow; empty before the first event."""
+
+
+class Fold(Protocol):
+    """What a channel shows of a workflow: `Trace` and `Conversation` are such."""
+
+    last_fact: str
+
+    @property
+    def summary(self) -> Summary:
+        """What stands around it."""
+
+    @property
+    def dropped(self) -> int:
+        """How many of the oldest are not kept any more."""
+
+    def to_text(self, last: int | None = None) -> str:
+        """As text."""
+
+    def to_html(self, last: int | None = None) -> str:
+        """As static HTML."""
+
+
+class Numbered(Protocol):
+    """A part of a fold that is shown as a row."""
+
+    @property
+    def number(self) -> int:
+        """Its place since the fold began, from 0."""
+
+
+F = TypeVar("F", bound=Fold)
+N = TypeVar("N", bound=Numbered)
 
 
 class Feed:
-    """A trace, the state of its panel, and the one sequence of messages about both. All methods are thread-safe.
+    """The channels of one widget, and their one wire. All methods of it and of its channels are thread-safe.
 
     Args:
         publish: Sends a message to all browsers; must not raise.
         background: Where batches wait for their time.
 
     Attributes:
-        trace: What is shown now; another object for another workflow.
+        channels: In the order in which they are sent; each adds itself.
+        lock: Guards all of them.
     """
 
     def __init__(self, publish: Callable[[Message], None], background: BackgroundLoop) -> None:
-        self.trace = Trace()
-        self._publish = publish
+        self.channels: list[Channel] = []
+        self.lock = threading.RLock()
+        self.publish = publish
         self._background = background
-        self._lock = threading.RLock()
+        self._flush_due = False
+
+    def flush(self) -> None:
+        """Sends what has changed since the last deltas, if anything has."""
+        with self.lock:
+            self._flush_due = False
+            for channel in self.channels:
+                channel.flush()
+
+    def snapshot(self) -> None:
+        """Sends everything."""
+        with self.lock:
+            for channel in self.channels:
+                channel.snapshot()
+
+    def answer(self, command: str, *, ok: bool, message: str, alert: bool = False, invalid: bool = False) -> None:
+        """Tells what became of a command."""
+        with self.lock:
+            told = {"id": command, "ok": ok, "message": printable(message), "alert": alert, "invalid": invalid}
+            self.publish({"t": "answer", **told})
+
+    def flush_soon(self) -> None:
+        """Sends what has changed with the next batch."""
+        if self._flush_due:
+            return
+        self._flush_due = True
+        try:
+            self._background.spawn(self._flush_later(), name="show what has changed")
+        except SessionClosed:
+            self.flush()
+
+    async def _flush_later(self) -> None:
+        await asyncio.sleep(BATCH_INTERVAL.total_seconds())
+        self.flush()
+
+
+class Channel(ABC):
+    """Numbered rows and what stands around them, alike in all browsers.
+
+    Args:
+        feed: What it belongs to.
+    """
+
+    name: ClassVar[str]
+    part_rows: ClassVar[int] = 1_000
+    """Rows of one message: a browser takes such a message in without a long task."""
+
+    def __init__(self, feed: Feed) -> None:
+        self._feed = feed
+        self._lock = feed.lock
         self._epoch = uuid4().hex
         self._seq = 0
-        self._changed: dict[int, Line] = {}
-        self._flush_due = False
-        self._panel: dict[str, Any] = {"starting": False, "following": False, "alerts": []}
-        self._alert_count = 0
-        self._waiting: list[tuple[Predicate, Future[None]]] = []
-
-    # --- changes -----------------------------------------------------------------------------------------------------
-
-    def apply(self, trace: Trace, *events: Event) -> None:
-        """Folds events into `trace`, and nothing if that is not the one that is shown any more."""
-        with self._lock:
-            if trace is not self.trace:
-                return
-            delta = trace.apply(*events)
-            self._changed.update((line.number, line) for line in delta.lines)
-            self._touch()
-            self._wake()
-
-    def restart(self) -> Trace:
-        """Shows a new, empty trace.
-
-        Returns:
-            The new trace.
-        """
-        with self._lock:
-            self.trace = Trace()
-            self._begin_epoch()
-            return self.trace
-
-    def clear(self) -> None:
-        """Empties the view; of a workflow that has ended nothing is left."""
-        with self._lock:
-            if self.trace.summary.ended:
-                self.trace = Trace()
-            else:
-                self.trace.clear()
-            self._begin_epoch()
-
-    def show(self, **state: bool) -> None:
-        """Changes the panel's state: `starting`, `following`."""
-        with self._lock:
-            self._panel.update(state)
-            self._touch()
-
-    def alert(self, error: BaseException) -> None:
-        """Shows an error until somebody dismisses it."""
-        if isinstance(error, DemoError):
-            words = (error.what, error.why, error.remedy)
-        else:
-            words = (f"{type(error).__name__}: {error}", "", "`await demo.assert_clean()` shows all of it")
-        shown = dict(zip(("what", "why", "next"), map(printable, words), strict=True))
-        with self._lock:
-            others = [alert for alert in self._panel["alerts"] if alert["what"] != shown["what"]]
-            self._alert_count += 1
-            self._panel["alerts"] = [*others, {"id": self._alert_count, **shown}][-MAX_ALERTS:]
-            self._touch()
-
-    def dismiss(self, alert: int) -> None:
-        """Takes an alert away; harmless if it is gone."""
-        with self._lock:
-            self._panel["alerts"] = [shown for shown in self._panel["alerts"] if shown["id"] != alert]
-            self._touch()
-
-    # --- messages ----------------------------------------------------------------------------------------------------
+        self._stale = False
+        feed.channels.append(self)
 
     def flush(self) -> None:
         """Sends what has changed since the last delta, if anything has."""
         with self._lock:
-            if not self._flush_due:
+            if not self._stale:
                 return
-            rows = [_row(line) for number, line in sorted(self._changed.items()) if number >= self.trace.dropped]
-            self._changed.clear()
-            self._flush_due = False
-            for chunk in _chunks(rows):
+            self._stale = False
+            for part in self._parts(self._changed_rows()):
                 self._seq += 1
-                self._publish({"t": "delta", **self._head(), "lines": chunk})
+                self._feed.publish({"t": "delta", **self._head(), "rows": part})
 
     def snapshot(self) -> None:
         """Sends everything."""
         with self._lock:
             # Browsers that are up to date ignore a snapshot, so what has not been sent yet must not be in it alone.
             self.flush()
-            chunks = _chunks([_row(line) for line in self.trace.lines])
-            for part, chunk in enumerate(chunks):
-                place = {"part": part, "parts": len(chunks), "first": self.trace.dropped}
-                self._publish({"t": "snapshot", **self._head(), **place, "lines": chunk})
+            parts = self._parts(self._all_rows())
+            for place, part in enumerate(parts):
+                self._feed.publish({"t": "snapshot", **self._head(), "part": place, "parts": len(parts), "rows": part})
 
-    def answer(self, command: str, *, ok: bool, message: str, alert: bool = False) -> None:
-        """Tells what became of a command."""
-        with self._lock:
-            self._publish({"t": "answer", "id": command, "ok": ok, "message": printable(message), "alert": alert})
+    @abstractmethod
+    def _around(self) -> Message:
+        """`first`, `summary` and `following`."""
 
-    def static(self, lines: int) -> tuple[str, str]:
-        """The trace as HTML and as text, at most so many lines of it."""
+    def _changed_rows(self) -> list[Row]:
+        """Rows that were changed since this was called last."""
+        return []
+
+    def _all_rows(self) -> list[Row]:
+        return []
+
+    def _touch(self) -> None:
+        self._stale = True
+        self._feed.flush_soon()
+
+    def _begin_epoch(self) -> None:
+        self._epoch = uuid4().hex
+        self._seq = 0
+        self._stale = False
+        self.snapshot()
+
+    def _head(self) -> Message:
+        return {"channel": self.name, "epoch": self._epoch, "seq": self._seq, **self._around()}
+
+    def _parts(self, rows: list[Row]) -> list[list[Row]]:
+        """The rows in parts for one message each; at least one part, which may be empty."""
+        return [rows[start : start + self.part_rows] for start in range(0, max(1, len(rows)), self.part_rows)]
+
+
+class FoldChannel(Channel, Generic[F, N]):
+    """A channel that shows the fold of one workflow at a time.
+
+    Attributes:
+        fold: What is shown now; another object for another workflow.
+        following: Whether somebody feeds events in.
+    """
+
+    noun: ClassVar[str]
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self.fold: F = self._new()
+        self.following = False
+        self._changed: dict[int, N] = {}
+        self._waiting: list[tuple[Callable[[F], object], Future[None]]] = []
+
+    @abstractmethod
+    def _new(self) -> F:
+        """An empty fold."""
+
+    @abstractmethod
+    def _apply(self, events: Sequence[Event]) -> Sequence[N]:
+        """Folds events in; returns what they changed."""
+
+    @abstractmethod
+    def _kept(self) -> Sequence[N]:
+        """All that the fold keeps."""
+
+    @abstractmethod
+    def _row(self, part: N) -> Row:
+        """What a browser gets of a part of the fold."""
+
+    @abstractmethod
+    def _summary(self) -> Message:
+        """What stands around the rows."""
+
+    # --- changes -----------------------------------------------------------------------------------------------------
+
+    def apply(self, fold: F, *events: Event) -> None:
+        """Folds events into `fold`, and nothing if that is not the one that is shown any more."""
         with self._lock:
-            return self.trace.to_html(last=lines), self.trace.to_text(last=lines)
+            if fold is not self.fold:
+                return
+            self._changed.update((part.number, part) for part in self._apply(events))
+            self._touch()
+            self._wake()
+
+    def restart(self) -> F:
+        """Shows a new, empty fold.
+
+        Returns:
+            The new fold.
+        """
+        with self._lock:
+            self.fold = self._new()
+            self._begin_epoch()
+            return self.fold
+
+    def follow(self, following: bool) -> None:
+        """Tells whether somebody feeds events in."""
+        with self._lock:
+            self.following = following
+            self._touch()
+
+    def static(self, last: int) -> tuple[str, str]:
+        """The fold as HTML and as text, at most so much of it."""
+        with self._lock:
+            return self.fold.to_html(last=last), self.fold.to_text(last=last)
 
     # --- waiting -----------------------------------------------------------------------------------------------------
 
-    async def until(self, predicate: Predicate, timeout: timedelta) -> Trace:
-        """Waits, on whatever loop, until the trace is as `predicate` wants it.
+    async def until(self, predicate: Callable[[F], object], timeout: timedelta) -> F:
+        """Waits, on whatever loop, until the fold is as `predicate` wants it.
 
         Raises:
             StillRunning: It was not within `timeout`.
@@ -180,64 +295,45 @@ class Feed:
             await asyncio.wait_for(asyncio.wrap_future(met), timeout.total_seconds())
         except TimeoutError:
             raise StillRunning(
-                f"the trace did not come to `{_wording(predicate)}` within {timeout.total_seconds():g} s",
-                why=f"it ends like this:\n{self.trace.to_text(last=10)}",
+                f"the {self.noun} did not come to `{_wording(predicate)}` within {timeout.total_seconds():g} s",
+                why=f"it ends like this:\n{self.fold.to_text(last=10)}",
                 remedy="wait longer with `timeout=`; `durable-demo doctor` tells whether server and Worker are well",
             ) from None
         finally:
             with self._lock, suppress(ValueError):
                 self._waiting.remove(entry)
-        return self.trace
+        return self.fold
 
     def _wake(self) -> None:
         for predicate, met in list(self._waiting):
             if met.done():
                 continue
             try:
-                if predicate(self.trace):
+                if predicate(self.fold):
                     met.set_result(None)
             except Exception as error:
                 met.set_exception(error)
 
-    # --- inside ------------------------------------------------------------------------------------------------------
+    # --- rows --------------------------------------------------------------------------------------------------------
 
-    def _head(self) -> Message:
-        summary = self.trace.summary
-        fields = {**dataclasses.asdict(summary), "footer": summary.footer}
-        return {"epoch": self._epoch, "seq": self._seq, "summary": fields, "panel": dict(self._panel)}
+    def _around(self) -> Message:
+        return {"first": self.fold.dropped, "summary": self._summary(), "following": self.following}
+
+    def _changed_rows(self) -> list[Row]:
+        parts = [part for number, part in sorted(self._changed.items()) if number >= self.fold.dropped]
+        self._changed.clear()
+        return [self._row(part) for part in parts]
+
+    def _all_rows(self) -> list[Row]:
+        return [self._row(part) for part in self._kept()]
 
     def _begin_epoch(self) -> None:
-        self._epoch = uuid4().hex
-        self._seq = 0
         self._changed.clear()
-        self._flush_due = False
-        self.snapshot()
+        super()._begin_epoch()
         self._wake()
 
-    def _touch(self) -> None:
-        if self._flush_due:
-            return
-        self._flush_due = True
-        try:
-            self._background.spawn(self._flush_later(), name="show what has changed")
-        except SessionClosed:
-            self.flush()
 
-    async def _flush_later(self) -> None:
-        await asyncio.sleep(BATCH_INTERVAL.total_seconds())
-        self.flush()
-
-
-def _row(line: Line) -> list[int | str]:
-    return [line.number, line.timestamp, line.text, line.kind]
-
-
-def _chunks(rows: list[list[int | str]]) -> list[list[list[int | str]]]:
-    """The rows in parts of CHUNK_LINES; at least one part, which may be empty."""
-    return [rows[start : start + CHUNK_LINES] for start in range(0, max(1, len(rows)), CHUNK_LINES)]
-
-
-def _wording(predicate: Predicate) -> str:
+def _wording(predicate: Callable[..., object]) -> str:
     """What somebody wrote as a predicate, as well as Python still knows it."""
     name = getattr(predicate, "__name__", repr(predicate))
     if name != "<lambda>":

@@ -1,11 +1,12 @@
-"""What all our widgets share: they follow one workflow, take commands from the browser, and have a static form."""
+"""What all our widgets share: they follow workflows, take commands from the browser, and have a static form."""
 
 from __future__ import annotations
 
 import logging
 import threading
 from collections.abc import Awaitable, Callable, Coroutine, Mapping
-from datetime import UTC, datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
 from uuid import uuid4
 
@@ -13,15 +14,17 @@ import anywidget
 import traitlets
 from IPython.display import display, update_display
 
-from durable_demo import events as e
-from durable_demo.errors import DemoError, NotPossible, SessionClosed
+from durable_demo.errors import DemoError, InvalidInput, NotPossible
+from durable_demo.run import Run
 from durable_demo.trace import Trace
+from durable_demo.widgets.channels import PanelChannel, TraceChannel
 from durable_demo.widgets.detached import run_detached
-from durable_demo.widgets.feed import Feed, Message, Predicate
+from durable_demo.widgets.feed import Feed, Message
+from durable_demo.widgets.following import Following
 
 if TYPE_CHECKING:
     from durable_demo.background import Pending
-    from durable_demo.run import Answer, Run
+    from durable_demo.run import Answer
     from durable_demo.session import Session
 
 T = TypeVar("T")
@@ -34,6 +37,27 @@ Work = Callable[[], Coroutine[Any, Any, T]]
 """What is handed over to the background loop, which may be closed: so the coroutine is made there."""
 Reply = tuple[bool, str]
 """Whether a command was carried out, and words for the person who clicked."""
+
+
+@dataclass(frozen=True)
+class Command:
+    """What a browser may ask for.
+
+    Attributes:
+        begin: Called with the arguments at once, on the thread that received them; returns what is to be awaited.
+        arguments: Their types by name; all of them must be there, and no other.
+        alerts: Whether an error is shown among the panel's alerts; else the browser shows it where it was caused.
+    """
+
+    begin: Callable[..., Work[Reply]]
+    arguments: Mapping[str, type] = field(default_factory=dict)
+    alerts: bool = True
+
+    def fits(self, args: Mapping[str, object]) -> bool:
+        """Whether these are its arguments."""
+        return args.keys() == self.arguments.keys() and all(
+            type(args[name]) is kind for name, kind in self.arguments.items()
+        )
 
 
 class LiveTrace(anywidget.AnyWidget):
@@ -50,15 +74,13 @@ class LiveTrace(anywidget.AnyWidget):
 
     def __init__(self, demo: Session) -> None:
         self._demo = demo
-        self._run: Run | None = None
         self._feed = Feed(self._publish, demo.background)
-        self._reading: Pending[None] | None = None
-        self._turn = object()
+        self._trace = TraceChannel(self._feed)
+        self._panel = PanelChannel(self._feed)
+        self._watched: Following[Run, Trace] = Following(demo.background, self._trace)
+        self._followings: list[Following[Any, Any]] = [self._watched]
         self._pages: set[str] = set()
-        self._awaited = 0
-        self._resting = False
-        # Cells, the background loop and each browser's subshell have threads of their own.
-        self._one_change = threading.RLock()
+        self._one_look = threading.Lock()
         self._display_id = uuid4().hex
         self._displayed = ""
         run_detached(super().__init__, key=uuid4().hex)
@@ -70,13 +92,12 @@ class LiveTrace(anywidget.AnyWidget):
     @property
     def trace(self) -> Trace:
         """The trace that is shown; another object when another workflow is."""
-        self._go_on()
-        return self._feed.trace
+        return self._watched.fold
 
     @property
     def run(self) -> Run | None:
         """The workflow that is shown; None before the first."""
-        return self._run
+        return self._watched.run
 
     def stop(self) -> Pending[Answer]:
         """Asks the workflow to end gracefully; see `Run.stop`."""
@@ -96,9 +117,9 @@ class LiveTrace(anywidget.AnyWidget):
 
     def clear(self) -> None:
         """Empties the view; the workflow goes on."""
-        self._feed.clear()
+        self._trace.clear()
 
-    async def until(self, predicate: Predicate, timeout: float | timedelta = 30.0) -> Trace:
+    async def until(self, predicate: Callable[[Trace], object], timeout: float | timedelta = 30.0) -> Trace:
         """Waits until the trace is as you want it: ``await panel.until(lambda trace: trace.summary.ended)``.
 
         Args:
@@ -111,102 +132,47 @@ class LiveTrace(anywidget.AnyWidget):
         Raises:
             StillRunning: It did not come to that in time; the message shows the last lines.
         """
-        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
-        with self._one_change:
-            self._awaited += 1
-            self._go_on()
-        try:
-            return await self._feed.until(predicate, limit)
-        finally:
-            with self._one_change:
-                self._awaited -= 1
+        return await self._watched.until(predicate, timeout)
 
     def close(self) -> None:
-        """Takes the widget away and follows no more; the workflow goes on."""
-        if self._reading is not None:
-            self._reading.cancel()
+        """Takes the widget away and follows no more; the workflows go on."""
+        for following in self._followings:
+            following.close()
         if self._settle in self._demo.on_settle:
             self._demo.on_settle.remove(self._settle)
         super().close()
 
-    # --- following ---------------------------------------------------------------------------------------------------
-
-    @property
-    def _following(self) -> bool:
-        return self._reading is not None and not self._reading.done
-
-    def _follow(self, run: Run) -> None:
-        """Shows this workflow from now on; goes on where it was lost if it was shown before."""
-        with self._one_change:
-            if run == self._run and self._following:
-                return
-            if self._reading is not None:
-                self._reading.cancel()
-            trace = self._feed.trace if run == self._run else self._feed.restart()
-            self._run = run
-            self._resting = False
-            self._turn = object()
-            self._feed.show(following=True)
-            work = self._read(run, trace, self._turn)
-            self._reading = self._demo.background.spawn(work, name=f"follow {run.id}")
-
-    def _see(self, page: str, shown: bool) -> None:
-        """A page shows this widget now, or shows it no more.
-
-        With its last page a widget rests until it is shown again or Python asks for its trace: a cell that is run
-        again leaves the widget of its last run behind, and nothing else tells that nobody needs that one. A widget
-        that no browser ever showed, as under papermill, does not rest.
-        """
-        with self._one_change:
-            if shown:
-                self._pages.add(page)
-                self._go_on()
-                return
-            self._pages.discard(page)
-            if self._reading is not None and self._following and not self._pages and not self._awaited:
-                self._resting = True
-                self._reading.cancel()
-
-    def _go_on(self) -> None:
-        """Follows on from where it began to rest."""
-        if not self._resting:
-            return  # without the lock: a predicate of `until` may ask for the trace while the feed holds its own
-        with self._one_change:
-            if self._resting and self._run is not None and self._demo.background.running:
-                self._follow(self._run)
-
-    async def _read(self, run: Run, trace: Trace, turn: object) -> None:
-        try:
-            async for event in run.events(after=trace.last_fact or None):
-                self._feed.apply(trace, event)
-        except SessionClosed:
-            return  # nobody is left to tell
-        except Exception as error:
-            now = e.format_timestamp(datetime.now(UTC))
-            self._feed.apply(
-                trace,
-                e.Error(
-                    timestamp=now, workflow_id=run.id, run_id="", offset=trace.last_fact, tick=True, error=str(error)
-                ),
-            )
-            raise
-        finally:
-            if turn is self._turn:
-                self._feed.show(following=False)
-
     # --- commands ----------------------------------------------------------------------------------------------------
 
-    def _commands(self) -> dict[str, Work[Reply]]:
-        """What a browser may ask for, beside `clear` and `dismiss`; none of it takes arguments."""
+    def _commands(self) -> dict[str, Command]:
+        """What a browser may ask for, beside `clear` and `dismiss`, by name."""
 
-        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Work[Reply]:
+        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Command:
             async def ask() -> Reply:
                 answer = await self._ask(verb)
                 return answer.accepted, answer.message
 
-            return ask
+            return Command(lambda: ask)
 
         return {name: asking(verb) for name, verb in _VERBS.items()}
+
+    def _see(self, page: str, shown: bool) -> None:
+        """A page shows this widget now, or shows it no more.
+
+        With its last page a widget rests until it is shown again or Python asks for what it shows: a cell that is run
+        again leaves the widget of its last run behind, and nothing else tells that nobody needs that one. A widget
+        that no browser ever showed, as under papermill, does not rest.
+        """
+        with self._one_look:
+            if shown:
+                self._pages.add(page)
+            else:
+                self._pages.discard(page)
+            for following in self._followings:
+                if shown:
+                    following.go_on()
+                elif not self._pages:
+                    following.rest()
 
     def _receive(self, _widget: object, content: object, _buffers: object) -> None:
         """A message from a browser, on a thread of the kernel's choice."""
@@ -228,34 +194,37 @@ class LiveTrace(anywidget.AnyWidget):
                 self.clear()
                 self._feed.answer(command, ok=True, message="")
             case "dismiss", {"alert": int(alert), **rest} if not rest:
-                self._feed.dismiss(alert)
+                self._panel.dismiss(alert)
                 self._feed.answer(command, ok=True, message="")
             case _:
-                work = self._commands().get(name)
-                if work is None or args:
+                wanted = self._commands().get(name)
+                if wanted is None or not wanted.fits(args):
                     message = f"There is no command {name[:40]!r} with these arguments; reload the page."
                     self._feed.answer(command, ok=False, message=message)
                     return
                 try:
-                    self._demo.background.spawn(self._carry_out(command, work), name=name)
-                except SessionClosed as error:
-                    self._refuse(command, error)
+                    work = wanted.begin(**args)
+                    self._demo.background.spawn(self._carry_out(command, work, alerts=wanted.alerts), name=name)
+                except DemoError as error:
+                    self._refuse(command, error, alerts=wanted.alerts)
 
-    async def _carry_out(self, command: str, work: Work[Reply]) -> None:
+    async def _carry_out(self, command: str, work: Work[Reply], *, alerts: bool) -> None:
         """A browser's command: what is expected to go wrong is told there; all else also reaches `assert_clean()`."""
         try:
             ok, message = await work()
         except DemoError as error:
-            self._refuse(command, error)
+            self._refuse(command, error, alerts=alerts)
         except Exception as error:
-            self._refuse(command, error)
+            self._refuse(command, error, alerts=True)
             raise
         else:
             self._feed.answer(command, ok=ok, message=message)
 
-    def _refuse(self, command: str, error: Exception) -> None:
-        self._feed.alert(error)
-        self._feed.answer(command, ok=False, message=str(error), alert=True)
+    def _refuse(self, command: str, error: Exception, *, alerts: bool) -> None:
+        if alerts:
+            self._panel.alert(error)
+        invalid = isinstance(error, InvalidInput)
+        self._feed.answer(command, ok=False, message=str(error), alert=alerts, invalid=invalid)
 
     def _hand_over(self, name: str, work: Work[T]) -> Pending[T]:
         """A command from Python: its error is shown in the browser and raised for whoever awaits it."""
@@ -264,27 +233,31 @@ class LiveTrace(anywidget.AnyWidget):
             try:
                 return await work()
             except Exception as error:
-                self._feed.alert(error)
+                self._panel.alert(error)
                 raise
 
         return self._demo.background.spawn(carry_out(), name=name)
 
     async def _ask(self, verb: Callable[[Run], Awaitable[Answer]]) -> Answer:
-        if self._run is None:
+        if self.run is None:
             raise NotPossible("no workflow is shown here", remedy="start one: `panel.start_monty()`, or Start Monty")
-        return await verb(self._run)
+        return await verb(self.run)
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
     def _publish(self, message: Message) -> None:
         try:
-            run_detached(self.send, message)
+            run_detached(super().send, message)
         except Exception as error:
             # A browser that misses this asks again; a follower must not end because nobody looks.
             log.warning("cannot send to the browser: %s", error)
 
+    def _static(self) -> tuple[str, str]:
+        """What is shown as HTML and as text."""
+        return self._trace.static(STATIC_LINES)
+
     def _bundle(self) -> dict[str, Any]:
-        page, text = self._feed.static(STATIC_LINES)
+        page, text = self._static()
         bundle = {"text/html": page, "text/plain": text}
         if not self._demo.started:
             return bundle  # a widget of a closed session could only refuse; its static form can be read
@@ -308,8 +281,8 @@ class LiveTrace(anywidget.AnyWidget):
             update_display(bundle, raw=True, display_id=self._display_id)  # type: ignore[no-untyped-call]
 
     def __repr__(self) -> str:
-        shown = "nothing yet" if self._run is None else f"{self._run.id}: {self.trace.summary.status or 'starting'}"
-        return f"{type(self).__name__}({shown})"
+        shown = [str(following) for following in self._followings if following.run is not None]
+        return f"{type(self).__name__}({', '.join(shown) or 'nothing yet'})"
 
 
 _VERBS: Mapping[str, Callable[[Run], Awaitable[Answer]]] = {

@@ -1,10 +1,12 @@
 // The panel: title, tabs Chat and Workflow Trace, and the buttons of the tab that is shown.
 import { createAction, createNotice, createRunActions } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
-import { createChatView } from "./chat_view.js";
+import { createChatView, showsMonty } from "./chat_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
+import { createOutbox } from "./outbox.js";
 import { createTraceView } from "./trace_view.js";
+import { createVoice } from "./voice.js";
 
 /** Which tab was last chosen: for the next view of the same model, also after a reload of the page. */
 function createMemory(key) {
@@ -65,27 +67,29 @@ function createTabs(tabs, memory) {
 }
 
 function createStartAction(feed, notice) {
+  const { trace, panel } = feed;
   return createAction(feed, notice, {
     command: "start_monty",
     pending: "Starting...",
     tone: "primary",
     look() {
-      if (!feed.ready) return { label: "Start Monty", reason: "Waiting for the kernel" };
-      if (feed.panel.starting) return { label: "Starting...", reason: "A Monty workflow is starting" };
-      if (feed.monty && feed.active && feed.panel.following) return { label: "Monty Running...", reason: `${feed.summary.workflow_id} is running` };
+      if (!trace.ready) return { label: "Start Monty", reason: "Waiting for the kernel" };
+      if (panel.summary.starting) return { label: "Starting...", reason: "A Monty workflow is starting" };
+      if (showsMonty(trace) && trace.active && trace.following) return { label: "Monty Running...", reason: `${trace.summary.workflow_id} is running` };
       return { label: "Start Monty", reason: "" };
     },
   });
 }
 
-/** The whole panel over a feed. */
-export function createPanel(feed, memory) {
+/** The whole panel over a feed; `outbox` and `memory` are shared by all views of it. */
+export function createPanel(feed, outbox, memory) {
   const notice = createNotice();
   const alerts = createAlerts(feed);
   const start = createStartAction(feed, notice);
   const runActions = createRunActions(feed, notice);
-  const trace = createTraceView(feed);
-  const chat = createChatView(feed, () => tabs.choose("trace", { focus: true }));
+  const voice = createVoice(feed);
+  const trace = createTraceView(feed.trace, voice);
+  const chat = createChatView(feed, notice, outbox, voice, () => tabs.choose("trace", { focus: true }));
   const dot = h("span", { class: "dd-dot", hidden: true }, h("span", { "aria-hidden": "true" }, "\u25cf"));
   const dotWords = h("span", { class: "dd-hidden" });
   dot.append(dotWords);
@@ -107,13 +111,13 @@ export function createPanel(feed, memory) {
     alerts.el,
     notice.el,
     h("div", { class: "dd-body" }, views.chat.panel, views.trace.panel),
-    trace.voice,
+    voice.el,
   );
 
   function update() {
     for (const part of [start, ...runActions, alerts, chat]) part.update();
-    dot.hidden = !feed.active;
-    const paused = feed.summary.status === "PAUSED";
+    dot.hidden = !feed.trace.active;
+    const paused = feed.trace.summary.status === "PAUSED";
     dot.classList.toggle("dd-still", paused);
     setText(dotWords, paused ? " paused" : " running");
   }
@@ -124,11 +128,13 @@ export function createPanel(feed, memory) {
     setDisconnected(lost) {
       el.classList.toggle("dd-lost", lost);
       disconnection.set(lost);
-      for (const action of [start, ...runActions]) action.setDisconnected(lost);
+      for (const part of [start, ...runActions, chat]) part.setDisconnected(lost);
     },
     dispose() {
       unlisten();
       trace.dispose();
+      chat.dispose();
+      voice.dispose();
     },
   };
 }
@@ -136,14 +142,16 @@ export function createPanel(feed, memory) {
 export default function panelWidget() {
   // Shared by all views of one model; anywidget keeps nothing else between initialize and render.
   let feed;
+  let outbox;
   let memory;
   return {
     initialize({ model }) {
-      feed = feedOf(model);
+      feed = feedOf(model, { chats: true });
+      outbox = createOutbox(feed);
       memory = createMemory(model.get("key"));
     },
     render({ model, el }) {
-      return mount(model, el, feed, createPanel(feed, memory));
+      return mount(model, el, feed, createPanel(feed, outbox, memory));
     },
   };
 }

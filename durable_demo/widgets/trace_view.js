@@ -3,43 +3,42 @@ import { createRunActions, createNotice } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { calendar, clock, focusable, h, icon, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
+import { createLogEnd } from "./log_end.js";
+import { createVoice } from "./voice.js";
 
 const ROWS_PER_FRAME = 500;
 const ROWS_PER_BLOCK = 100;
-const AT_END_PX = 24;
-const HAND_MS = 1_000;
-const SPEAK_INTERVAL_MS = 1_500;
 
-/** Header, events and totals of the feed's workflow. The buttons and `voice` are the caller's to place: a hidden voice is silent. */
-export function createTraceView(feed) {
+/** Header, events and totals of the workflow in the channel `trace`. The buttons and the voice are the caller's to place. */
+export function createTraceView(trace, voice) {
   const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No workflow trace available");
   const emptyHint = h("p", {}, "Start a Monty workflow from the Chat tab to see trace output");
   const empty = h("div", { class: "dd-empty" }, waiting, emptyTitle, emptyHint);
-  const header = createHeader(feed);
-  const events = createEvents(feed);
+  const header = createHeader(trace);
+  const events = createEvents(trace);
   const totals = h("div", { class: "dd-totals" });
   const content = h("div", { class: "dd-trace-content" }, header.el, events.el, totals);
-  const announcer = createAnnouncer(feed);
+  const announcer = createAnnouncer(trace, voice);
   const el = h("div", { class: "dd-trace" }, empty, content);
 
   let frame = 0;
   function draw() {
     frame = 0;
-    const nothing = feed.summary.status === "" && feed.lines.length === 0;
+    const nothing = trace.summary.status === "" && trace.rows.length === 0;
     empty.hidden = !nothing;
     content.hidden = nothing;
-    waiting.hidden = feed.ready;
-    emptyTitle.hidden = emptyHint.hidden = !feed.ready;
+    waiting.hidden = trace.ready;
+    emptyTitle.hidden = emptyHint.hidden = !trace.ready;
     header.draw();
-    setText(totals, feed.summary.footer);
+    setText(totals, trace.summary.footer);
     if (events.draw()) schedule();
   }
   function schedule() {
     frame ||= requestAnimationFrame(draw);
   }
 
-  const unlisten = feed.listen((changed) => {
+  const unlisten = trace.listen((changed) => {
     events.mark(changed);
     announcer.hear();
     schedule();
@@ -47,17 +46,15 @@ export function createTraceView(feed) {
   draw();
   return {
     el,
-    voice: announcer.el,
     dispose() {
       unlisten();
       cancelAnimationFrame(frame);
       events.dispose();
-      announcer.dispose();
     },
   };
 }
 
-function createHeader(feed) {
+function createHeader(trace) {
   const workflow = h("code", {});
   const statusIcon = h("span", { class: "dd-chip-icon" });
   const statusText = h("span", {});
@@ -86,7 +83,7 @@ function createHeader(feed) {
   );
 
   function draw() {
-    const { summary } = feed;
+    const { summary } = trace;
     setText(workflow, summary.workflow_id);
     if (statusText.textContent !== summary.status) {
       statusText.textContent = summary.status;
@@ -104,7 +101,7 @@ function createHeader(feed) {
 
   function drawProgress({ progress: value, activity, attempt: number }) {
     // The row keeps its place between two pieces of work, so that the events below do not jump.
-    progress.hidden = !feed.active;
+    progress.hidden = !trace.active;
     progress.classList.toggle("dd-idle", value === null);
     if (value === null) return;
     const whole = Math.round(value);
@@ -129,27 +126,26 @@ function createHeader(feed) {
 // whole trace, which windowing would take from them. With 10,000 rows, `content-visibility` on full blocks and at most
 // ROWS_PER_FRAME new rows a frame (Chromium, two shared cores): built in 1.9 s without a task over 50 ms, a delta drawn
 // within 8 to 16 ms, 7 MB of script heap; only dragging through all of it at once had one long task, of 50 to 110 ms.
-function createEvents(feed) {
+function createEvents(trace) {
   const id = uniqueId("events");
   const earlier = h("div", { class: "dd-earlier" });
   const rowsHost = h("div", {});
   const log = focusable(
     "div",
-    { class: "dd-log", role: "log", "aria-live": "off", "aria-labelledby": id, tabindex: 0, onscroll: onScroll },
+    { class: "dd-log", role: "log", "aria-live": "off", "aria-labelledby": id, tabindex: 0 },
     earlier,
     rowsHost,
   );
-  const jump = focusable("button", { type: "button", class: "dd-button dd-jump", hidden: true, onclick: jumpToLatest });
-  const el = h("div", { class: "dd-events" }, h("div", { class: "dd-label", id }, "Events:"), h("div", { class: "dd-log-frame" }, log, jump));
+  const end = createLogEnd(log, rowsHost, {
+    next: () => trace.next,
+    words: (unseen) => (unseen > 0 ? `Jump to latest (${unseen} new ${unseen === 1 ? "line" : "lines"})` : "Jump to latest"),
+  });
+  const el = h("div", { class: "dd-events" }, h("div", { class: "dd-label", id }, "Events:"), h("div", { class: "dd-log-frame" }, log, end.jump));
 
   let generation = -1;
   let rows = [];
   let firstRow = 0;
   let stale = new Set();
-  let following = true;
-  let lastTop = 0;
-  let touched = -Infinity;
-  let seen = 0;
 
   function makeRow([number, timestamp, text, kind]) {
     const time = h("time", { datetime: timestamp, title: calendar(timestamp) }, clock(timestamp));
@@ -158,30 +154,29 @@ function createEvents(feed) {
 
   /** Brings the rows up to the feed, at most ROWS_PER_FRAME of them; returns whether more are to come. */
   function draw() {
-    if (generation !== feed.generation) {
-      generation = feed.generation;
+    if (generation !== trace.generation) {
+      generation = trace.generation;
       rowsHost.replaceChildren();
       rows = [];
       stale = new Set();
-      firstRow = feed.first;
-      following = true;
+      firstRow = trace.first;
+      end.follow();
     }
-    while (rows.length > 0 && firstRow < feed.first) dropFirstRow();
-    if (rows.length === 0) firstRow = Math.max(firstRow, feed.first);
+    while (rows.length > 0 && firstRow < trace.first) dropFirstRow();
+    if (rows.length === 0) firstRow = Math.max(firstRow, trace.first);
     for (const number of stale) {
       const place = number - firstRow;
       if (place < 0 || place >= rows.length) continue;
-      const row = makeRow(feed.lines[number - feed.first]);
+      const row = makeRow(trace.rows[number - trace.first]);
       rows[place].replaceWith(row);
       rows[place] = row;
     }
     stale.clear();
-    const end = Math.min(feed.next, firstRow + rows.length + ROWS_PER_FRAME);
-    for (let number = firstRow + rows.length; number < end; number += 1) appendRow(makeRow(feed.lines[number - feed.first]));
-    setText(earlier, feed.first > 0 ? `... ${feed.first} earlier lines not shown` : "");
-    if (following) pin();
-    drawJump();
-    return end < feed.next;
+    const last = Math.min(trace.next, firstRow + rows.length + ROWS_PER_FRAME);
+    for (let number = firstRow + rows.length; number < last; number += 1) appendRow(makeRow(trace.rows[number - trace.first]));
+    setText(earlier, trace.first > 0 ? `... ${trace.first} earlier lines not shown` : "");
+    end.settle();
+    return last < trace.next;
   }
 
   function appendRow(row) {
@@ -204,99 +199,35 @@ function createEvents(feed) {
     firstRow += 1;
   }
 
-  function pin() {
-    log.scrollTop = log.scrollHeight;
-    lastTop = log.scrollTop;
-    seen = feed.next;
-  }
-
-  function drawJump() {
-    const unseen = feed.next - seen;
-    jump.hidden = following;
-    setText(jump, unseen > 0 ? `Jump to latest (${unseen} new ${unseen === 1 ? "line" : "lines"})` : "Jump to latest");
-  }
-
-  function onScroll() {
-    const atEnd = log.scrollHeight - log.scrollTop - log.clientHeight < AT_END_PX;
-    // Only an upward move is the reader's: rows that come or take their real height move the end away, never the top up.
-    // Jupyter takes cells out of the page and puts them back, which shows the top: the reader has no hand in that.
-    if (atEnd) following = true;
-    else if (log.scrollTop < lastTop - 1 && (log.scrollTop > 0 || performance.now() - touched < HAND_MS)) following = false;
-    lastTop = log.scrollTop;
-    if (following && !atEnd) pin();
-    if (following) seen = feed.next;
-    log.classList.toggle("dd-reading", !following);
-    drawJump();
-  }
-
-  function jumpToLatest() {
-    following = true;
-    log.classList.remove("dd-reading");
-    pin();
-    drawJump();
-    log.focus({ preventScroll: true });
-  }
-
-  for (const hand of ["wheel", "touchmove", "keydown", "pointerdown"]) {
-    log.addEventListener(hand, () => (touched = performance.now()), { passive: true });
-  }
-  const resize = new ResizeObserver(() => {
-    if (following) pin();
-    else if (log.clientHeight > 0) onScroll(); // all may be in view now
-  });
-  resize.observe(log);
-  resize.observe(rowsHost);
-
   return {
     el,
     draw,
     mark: (changed) => changed.forEach((number) => stale.add(number)),
-    dispose: () => resize.disconnect(),
+    dispose: end.dispose,
   };
 }
 
-/** Says quotes, status changes and problems to a screen reader, a few at a time; all the rest would drown the listener. */
-function createAnnouncer(feed) {
-  const el = h("div", { class: "dd-hidden", role: "status", "aria-live": "polite" });
+/** Has quotes, status changes and problems said. */
+function createAnnouncer(trace, voice) {
   let generation = -1;
   let heard = 0;
   let status = "";
-  let queue = [];
-  let timer = 0;
 
   function hear() {
-    // One voice is enough when the same feed is shown several times; it must be one that is not hidden.
-    if (!feed.speaker?.getClientRects().length) feed.speaker = el;
     const news = [];
-    if (generation === feed.generation) {
-      for (const [, , text, kind] of feed.lines.slice(Math.max(0, heard - feed.first))) {
+    if (generation === trace.generation) {
+      for (const [, , text, kind] of trace.rows.slice(Math.max(0, heard - trace.first))) {
         if (kind === "quote" || kind === "problem") news.push(text);
       }
-      if (feed.summary.status !== status && feed.summary.status) news.push(`Status: ${feed.summary.status}`);
+      if (trace.summary.status !== status && trace.summary.status) news.push(`Status: ${trace.summary.status}`);
     }
-    generation = feed.generation;
-    heard = feed.next;
-    status = feed.summary.status;
-    if (news.length === 0 || feed.speaker !== el) return;
-    queue.push(...news);
-    timer ||= setTimeout(speak, SPEAK_INTERVAL_MS);
+    generation = trace.generation;
+    heard = trace.next;
+    status = trace.summary.status;
+    voice.say(news);
   }
 
-  function speak() {
-    timer = 0;
-    const left = queue.length - 3;
-    el.textContent = (left > 0 ? `${left} more. ` : "") + queue.slice(-3).join(" ");
-    queue = [];
-  }
-
-  return {
-    el,
-    hear,
-    dispose() {
-      clearTimeout(timer);
-      if (feed.speaker === el) feed.speaker = null;
-    },
-  };
+  return { hear };
 }
 
 /** A view of its own: buttons above the trace, no tabs. */
@@ -304,11 +235,12 @@ function createStandalone(feed) {
   const notice = createNotice();
   const actions = createRunActions(feed, notice);
   const alerts = createAlerts(feed);
-  const trace = createTraceView(feed);
+  const voice = createVoice(feed);
+  const trace = createTraceView(feed.trace, voice);
   const disconnection = createDisconnection(feed);
   const bar = h("div", { class: "dd-actions", role: "group", "aria-label": "Workflow" }, ...actions.map((action) => action.el));
   const body = h("div", { class: "dd-body" }, trace.el);
-  const el = h("section", { class: "durable-demo", "aria-label": "Workflow trace" }, h("div", { class: "dd-bar" }, bar), disconnection.el, alerts.el, notice.el, body, trace.voice);
+  const el = h("section", { class: "durable-demo", "aria-label": "Workflow trace" }, h("div", { class: "dd-bar" }, bar), disconnection.el, alerts.el, notice.el, body, voice.el);
   const update = () => [...actions, alerts].forEach((part) => part.update());
   const unlisten = feed.listen(update);
   update();
@@ -321,6 +253,7 @@ function createStandalone(feed) {
     dispose() {
       unlisten();
       trace.dispose();
+      voice.dispose();
     },
   };
 }

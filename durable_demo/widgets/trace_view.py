@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from durable_demo.run import Run
     from durable_demo.session import Session
 
-SCRIPTS = ("dom.js", "feed.js", "actions.js", "alerts.js", "trace_view.js")
+SCRIPTS = ("dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "trace_view.js")
 STYLES = ("base.css", "trace_view.css")
 
 
@@ -32,4 +32,4 @@ class TraceView(LiveTrace):
     def __init__(self, demo: Session, run: Run | str) -> None:
         found = demo.attach(run) if isinstance(run, str) else run
         super().__init__(demo)
-        self._follow(found)
+        self._watched.follow(found)

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field, replace
 
 from durable_demo.errors import InvalidInput
+from durable_demo.workflows.checks import number, whole
 from durable_demo.workflows.quotes import check_quotes
 
 MAX_SLEEP_S = 3600.0
@@ -138,18 +138,18 @@ class MontyPythonInput:
         Raises:
             InvalidInput: Something in it cannot be used; the message names it.
         """
-        low = _number("min_sleep", self.min_sleep, above=0.0, most=MAX_SLEEP_S)
-        high = _number("max_sleep", self.max_sleep, above=0.0, most=MAX_SLEEP_S)
+        low = number("min_sleep", self.min_sleep, above=0.0, most=MAX_SLEEP_S)
+        high = number("max_sleep", self.max_sleep, above=0.0, most=MAX_SLEEP_S)
         if low > high:
             raise InvalidInput(
                 f"min_sleep ({low:g} s) is longer than max_sleep ({high:g} s)", remedy="pass min_sleep <= max_sleep"
             )
-        _number("progress_interval", self.progress_interval, least=0.05, most=60.0)
+        number("progress_interval", self.progress_interval, least=0.05, most=60.0)
         if self.seed is not None:
-            _whole("seed", self.seed, -(2**63), 2**63 - 1)
+            whole("seed", self.seed, -(2**63), 2**63 - 1)
         if self.iterations is not None:
-            _whole("iterations", self.iterations, 1, 1_000_000)
-        _whole("history_limit", self.history_limit, 20, 10_000)
+            whole("iterations", self.iterations, 1, 1_000_000)
+        whole("history_limit", self.history_limit, 20, 10_000)
         return replace(self, quotes=check_quotes(self.quotes) if self.quotes != [] else [])
 
 
@@ -202,20 +202,3 @@ class MontyPythonProgress:
     own_quotes: list[str]
     paused: bool
     should_exit: bool
-
-
-def _number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float):
-        raise InvalidInput(f"{name} must be a number of seconds, not {type(value).__name__}")
-    # A huge int does not fit a float: compare first.
-    if not (value >= least and value > above and value <= most):
-        bound = f"more than {above:g}" if above > -math.inf else f"at least {least:g}"
-        raise InvalidInput(f"{name} must be {bound} and at most {most:g} seconds, not {str(value)[:40]}")
-    return float(value)
-
-
-def _whole(name: str, value: object, least: int, most: int) -> None:
-    if isinstance(value, bool) or not isinstance(value, int):
-        raise InvalidInput(f"{name} must be a whole number, not {type(value).__name__}")
-    if not least <= value <= most:
-        raise InvalidInput(f"{name} must be {least} to {most}, not {str(value)[:40]}")

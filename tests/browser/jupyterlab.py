@@ -52,7 +52,8 @@ CELL_ERRORS = f"""() => {APP}.shell.currentWidget.content.widgets.filter((cell) 
 STICKING_OUT = """(panel) => {
   const edge = panel.getBoundingClientRect().right;
   const all = [...panel.querySelectorAll("*")];
-  const shown = all.filter((node) => node.checkVisibility() && !node.closest(".dd-hidden"));
+  // A wide table scrolls in its place.
+  const shown = all.filter((node) => node.checkVisibility() && !node.closest(".dd-hidden, .dd-table table"));
   const cut = shown.filter((node) => node.matches("button, .dd-chip") && node.scrollWidth > node.clientWidth + 1);
   const out = shown.filter((node) => node.getBoundingClientRect().right > edge + 1);
   return [...new Set([...cut, ...out])].map((node) => `${node.className}: ${node.textContent.slice(0, 40)}`);
@@ -181,7 +182,8 @@ class Notebook:
             self.strangers.append(websocket.url)
 
     def _see_console(self, message: ConsoleMessage) -> None:
-        if message.type == "error":
+        # JupyterLab's own: its debugger asks a kernel that is restarted soon after a reload.
+        if message.type == "error" and not message.text.startswith("Could not restore the debugger state"):
             self.complaints.append(f"{message.text} ({message.location['url']})")
 
     async def open(self) -> None:
@@ -261,6 +263,7 @@ class Notebook:
         await self.command("apputils:change-theme", theme=f"JupyterLab {theme.capitalize()}")
         await expect(self.page.locator("body")).to_have_attribute("data-jp-theme-light", str(theme == "light").lower())
         await expect(self.page.locator(".jp-Notebook")).to_have_css("background-color", SURFACES[theme])
+        await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
 
     async def screenshot(self, name: str) -> None:
         """Keeps a picture of the whole window."""
@@ -280,9 +283,12 @@ class PanelView:
         self.page = root.page
         self.workflow = root.locator(".dd-fact code")
         self.status = root.locator(".dd-chip")
-        self.log = root.get_by_role("log")
+        self.log = root.get_by_role("log", name="Events:")
         self.lines = root.locator(".dd-line")
         self.totals = root.locator(".dd-totals")
+        self.composer = root.get_by_placeholder("Type your message...")
+        self.turns = root.locator(".dd-turn")
+        self.answers = root.locator('[data-status="answered"] .dd-answer')
 
     def tab(self, name: str) -> Locator:
         return self.root.get_by_role("tab", name=name)
@@ -298,14 +304,23 @@ class PanelView:
         """Clicks Start Monty on the Chat tab; returns the Workflow ID when it runs."""
         await self.tab("Chat").click()
         await self.button("Start Monty").click()
-        await expect(self.button("Monty Running...")).to_be_disabled()
-        return (await self.workflow.text_content()) or ""
+        running = self.button("Monty Running...")
+        await expect(running).to_be_disabled()
+        said = await running.get_attribute("title")
+        assert said is not None
+        return said.removesuffix(" is running")
 
     async def stop(self) -> None:
         """Clicks Stop Workflow on the Workflow Trace tab and waits for its end."""
         await self.tab("Workflow Trace").click()
         await self.button("Stop Workflow").click()
         await expect(self.status).to_have_text("COMPLETED")
+
+    async def ask(self, text: str) -> Locator:
+        """Types a message on the Chat tab and presses Enter; returns its turn."""
+        await self.composer.fill(text)
+        await self.composer.press("Enter")
+        return self.turns.filter(has_text=text).last
 
     async def sticking_out(self) -> list[str]:
         """Its visible parts that are wider than their place."""

@@ -93,7 +93,7 @@ async def test_start_watch_stop_reload_and_restart_on_the_first_notebook(
     await notebook.screenshot("first-notebook-reloaded")
 
     await notebook.restart_kernel()
-    await expect(panel.root.get_by_text("Disconnected from the kernel")).to_be_visible()
+    await expect(panel.root.get_by_text("Disconnected from the kernel - run")).to_be_visible()
     await expect(panel.button("Stop Workflow")).to_be_disabled()
     await panel.root.scroll_into_view_if_needed()
     await notebook.screenshot("first-notebook-kernel-lost")
@@ -256,7 +256,7 @@ async def test_a_cell_that_is_run_again_leaves_no_follower_behind(open_notebook:
     only_one = (
         "import asyncio\nfrom ipywidgets.widgets.widget import _instances\n"
         "async with asyncio.timeout(60):\n"
-        "    while [w for w in _instances.values() if getattr(w, '_following', False)] != [shown]:\n"
+        "    while [w for w in _instances.values() if isinstance(w, Panel) and w._watched.active] != [shown]:\n"
         "        await asyncio.sleep(0.1)\n"
         "await shown.until(lambda trace: (trace.summary.quotes or 0) > 1, timeout=60)"
     )

@@ -12,7 +12,9 @@ from comm.base_comm import BaseComm
 
 from durable_demo import events as e
 from durable_demo.background import BackgroundLoop
+from durable_demo.chat import Chat
 from durable_demo.run import Answer, RunStatus
+from durable_demo.workflows.chat_data import ChatReply
 
 
 class RecordingComm(BaseComm):
@@ -130,6 +132,34 @@ class FakeRun:
         return await self._verb("cancel")
 
 
+class FakeChat(FakeRun, Chat):
+    """A conversation that answers each message at once."""
+
+    def __init__(self, workflow_id: str = "chat-00000001") -> None:
+        super().__init__(workflow_id)
+        self.workflow_type = "ChatWorkflow"
+        self.received: list[tuple[str, str, str]] = []
+
+    def begun(self) -> None:
+        self.started()
+        self.push(e.AgentIntroduced(model="offline brain (rules)", weather="typical", **self.common()))
+
+    async def send(
+        self, text: str, *, message_id: str | None = None, retry_of: str = "", timeout: Any = None
+    ) -> ChatReply:
+        if self.error is not None:
+            raise self.error
+        assert message_id is not None
+        if message_id not in [known for known, _, _ in self.received]:
+            self.received.append((message_id, text, retry_of))
+            self.push(e.MessageReceived(message_id=message_id, text=text, retry_of=retry_of, **self.common()))
+        self.push(e.MessageAnswered(message_id=message_id, text=f"You said: {text}", **self.common()))
+        return ChatReply(message_id, "answered", f"You said: {text}")
+
+    async def stop(self, message_id: str = "") -> Answer:
+        return await self._verb("stop")
+
+
 @dataclass
 class Listed:
     """One entry of `demo.runs()`."""
@@ -137,6 +167,12 @@ class Listed:
     run: FakeRun
     status: str = "RUNNING"
     workflow_type: str = "MontyPythonWorkflow"
+    title: str = ""
+    started: datetime = datetime(2025, 1, 19, 10, 30, tzinfo=UTC)
+
+    @property
+    def workflow_id(self) -> str:
+        return self.run.id
 
 
 @dataclass
@@ -148,6 +184,7 @@ class FakeSession:
     listed: list[Listed] = field(default_factory=list)
     begun: list[FakeRun] = field(default_factory=list)
     options: list[dict[str, Any]] = field(default_factory=list)
+    chats: list[FakeChat] = field(default_factory=list)
     start_error: Exception | None = None
     started: bool = True
 
@@ -161,8 +198,18 @@ class FakeSession:
         self.begun.append(run)
         return run
 
+    async def start_chat(self) -> FakeChat:
+        await asyncio.sleep(0.01)
+        if self.start_error is not None:
+            raise self.start_error
+        chat = FakeChat(f"chat-{len(self.chats) + 1:08}")
+        chat.begun()
+        self.chats.append(chat)
+        return chat
+
     def attach(self, workflow_id: str) -> FakeRun:
-        return FakeRun(workflow_id)
+        known = [chat for chat in self.chats if chat.id == workflow_id]
+        return known[0] if known else FakeRun(workflow_id)
 
     async def runs(self) -> list[Listed]:
         return self.listed

@@ -15,11 +15,13 @@ from playwright.async_api import Page
 
 from durable_demo import events as e
 from durable_demo.widgets import Panel, TraceView
-from durable_demo.widgets.feed import Feed, Message
+from durable_demo.widgets.channels import ChatChannel, PanelChannel, TraceChannel
+from durable_demo.widgets.feed import Feed, FoldChannel, Message
 
 ORIGIN = "http://panel.test"
 THEMES = Path(sys.prefix, "share/jupyter/lab/themes/@jupyterlab")
 WORKFLOW_ID = "monty-python-1a2b3c4d"
+CHAT_ID = "chat-5e6f7a8b"
 MODULES: dict[str, type[Panel] | type[TraceView]] = {"panel": Panel, "trace": TraceView}
 
 HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><style>{theme}</style>
@@ -72,7 +74,7 @@ class WidgetPage:
     """One page with one model and its views.
 
     Attributes:
-        feed: The Python end.
+        feed: The Python end, with its channels `trace`, `panel` and `chat`.
         published: Messages that were not delivered yet.
     """
 
@@ -80,6 +82,9 @@ class WidgetPage:
         self.page = page
         self.published: list[Message] = []
         self.feed = Feed(self.published.append, StillLoop())  # type: ignore[arg-type]
+        self.trace = TraceChannel(self.feed)
+        self.panel = PanelChannel(self.feed)
+        self.chat = ChatChannel(self.feed)
         self._clock = 0
 
     async def open(
@@ -113,8 +118,12 @@ class WidgetPage:
         )
 
     async def show(self, *events: e.Event) -> None:
-        """Folds events in and delivers the delta."""
-        self.feed.apply(self.feed.trace, *events)
+        """Folds events into the trace and delivers the delta."""
+        await self.show_in(self.trace, *events)
+
+    async def show_in(self, channel: FoldChannel[Any, Any], *events: e.Event) -> None:
+        """Folds events into a channel and delivers the delta."""
+        channel.apply(channel.fold, *events)
         self.feed.flush()
         await self.deliver()
 
@@ -179,6 +188,75 @@ class WidgetPage:
         return e.WorkflowCompleted(
             result={}, iteration_count=iterations, total_quotes_delivered=iterations, **self.common()
         )
+
+    # --- a conversation ----------------------------------------------------------------------------------------------
+
+    def chat_begun(self, notice: str = "") -> list[e.Event]:
+        """A conversation without messages; comes before all other events, whenever they were made."""
+        first = {"timestamp": "2025-01-19T10:30:00.000Z", "workflow_id": CHAT_ID, "run_id": "run"}
+        weather = "typical values, not a live reading"
+        return [
+            e.WorkflowStarted(workflow_type="ChatWorkflow", input={}, offset="00000000", **first),
+            e.AgentIntroduced(
+                model="offline brain (rules)", weather=weather, notice=notice, offset="00000000-1", **first
+            ),
+        ]
+
+    def chat_common(self, *, tick: bool = False) -> dict[str, Any]:
+        """The fields that every event has, of the next event of the conversation."""
+        return {**self.common(tick=tick), "workflow_id": CHAT_ID}
+
+    def message(self, number: int, text: str, retry_of: str = "") -> e.Event:
+        return e.MessageReceived(message_id=f"m{number}", text=text, retry_of=retry_of, **self.chat_common())
+
+    def asked(self, number: int, step: int = 1) -> e.Event:
+        return e.ModelAsked(message_id=f"m{number}", step=step, **self.chat_common())
+
+    def writing(self, number: int, text: str, *, step: int = 1, attempt: int = 1) -> e.Event:
+        return e.TextUpdate(
+            message_id=f"m{number}", step=step, text=text, attempt=attempt, **self.chat_common(tick=True)
+        )
+
+    def tool_called(self, number: int, city: str, call: int = 1) -> e.Event:
+        return e.ToolCalled(
+            message_id=f"m{number}",
+            call_id=f"tool:m{number}:1:{call}",
+            tool="get_weather",
+            arguments={"city": city},
+            **self.chat_common(),
+        )
+
+    def tool_answered(self, number: int, result: Any, call: int = 1, error: str = "", attempt: int = 1) -> e.Event:
+        return e.ToolAnswered(
+            message_id=f"m{number}",
+            call_id=f"tool:m{number}:1:{call}",
+            tool="get_weather",
+            result=result,
+            error=error,
+            attempt=attempt,
+            **self.chat_common(),
+        )
+
+    def using_tools(self, number: int, text: str = "Let me check the weather for you...") -> e.Event:
+        return e.ModelAnswered(
+            message_id=f"m{number}",
+            step=1,
+            text=text,
+            tools=("get_weather",),
+            model="offline brain (rules)",
+            **self.chat_common(),
+        )
+
+    def answered(self, number: int, text: str) -> e.Event:
+        return e.MessageAnswered(
+            message_id=f"m{number}", text=text, model="offline brain (rules)", **self.chat_common()
+        )
+
+    def stopped(self, number: int, text: str) -> e.Event:
+        return e.MessageStopped(message_id=f"m{number}", text=text, **self.chat_common())
+
+    def failed(self, number: int, error: str) -> e.Event:
+        return e.MessageFailed(message_id=f"m{number}", error=error, **self.chat_common())
 
     def quotes(self, count: int) -> list[e.Event]:
         """So many lines."""

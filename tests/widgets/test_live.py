@@ -37,10 +37,10 @@ async def command(widget: live.LiveTrace, name: str, **args: object) -> dict[str
     return next(message for message in sent(widget, "answer") if message["id"] == number)
 
 
-def last_state(widget: live.LiveTrace) -> dict[str, Any]:
-    """The newest state that a browser was told."""
-    nothing: dict[str, Any] = {"summary": {}, "panel": {"alerts": []}}
-    return next((message for message in reversed(widget.comm.sent) if message["t"] != "answer"), nothing)
+def told(widget: live.LiveTrace, channel: str) -> dict[str, Any]:
+    """The newest that a browser was told of a channel."""
+    nothing: dict[str, Any] = {"summary": {"alerts": [], "chats": None}, "following": False, "rows": []}
+    return next((message for message in reversed(widget.comm.sent) if message.get("channel") == channel), nothing)
 
 
 # --- starting and following ------------------------------------------------------------------------------------------
@@ -155,7 +155,7 @@ async def test_watch_shows_another_workflow_and_leaves_the_first(session: FakeSe
     panel.watch(other)  # type: ignore[arg-type]
     await panel.until(lambda trace: trace.summary.quotes == 1, 5)
     session.begun[0].quoted("from the first")
-    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
+    receive(panel, {"t": "hello"})
     assert [line.text for line in panel.trace.lines] == ["Workflow started: other", 'Iteration 1: "from the other"']
 
 
@@ -168,7 +168,7 @@ async def test_a_follower_that_fails_is_shown_is_told_to_assert_clean_and_goes_o
     run.quoted("one")
     run.push(ServerUnreachable("the server is away", why="it was killed", remedy="start it"))
     await panel.until(lambda trace: "the server is away" in trace.summary.problem, 5)
-    await eventually(lambda: last_state(panel)["panel"]["following"] is False, "the browser knows")
+    await eventually(lambda: told(panel, "trace")["following"] is False, "the browser knows")
     await eventually(
         lambda: [type(error) for error in session.background.unseen_errors()] == [ServerUnreachable], "assert_clean"
     )
@@ -188,7 +188,7 @@ async def test_a_browser_that_is_gone_does_not_end_the_follower(session: FakeSes
     panel._feed.flush()
     panel.comm.broken = False
     session.begun[0].quoted("heard", 2)
-    await eventually(lambda: last_state(panel)["summary"]["quotes"] == 2, "sending goes on")
+    await eventually(lambda: told(panel, "trace")["summary"]["quotes"] == 2, "sending goes on")
     assert session.background.unseen_errors() == []
 
 
@@ -198,7 +198,7 @@ async def test_a_closed_widget_follows_no_more(session: FakeSession) -> None:
     panel.close()
     panel.close()
     session.begun[0].quoted("too late")
-    await eventually(lambda: not panel._following, "the follower has ended")
+    await eventually(lambda: not panel._watched.active, "the follower has ended")
     assert session.on_settle == []
 
 
@@ -217,22 +217,22 @@ async def test_a_widget_that_no_page_shows_any_more_rests_and_goes_on_where_it_w
     seen(panel, True)
     seen(panel, True, "p2")
     seen(panel, False)
-    assert panel._following, "another page shows it"
+    assert panel._watched.active, "another page shows it"
     seen(panel, False, "p2")
-    assert not panel._following
-    await eventually(lambda: last_state(panel)["panel"]["following"] is False, "the follower has ended")
+    assert not panel._watched.active
+    await eventually(lambda: told(panel, "trace")["following"] is False, "the follower has ended")
     run.quoted("unseen")
     seen(panel, True)
     await panel.until(lambda trace: trace.summary.quotes == 1, 5)
     assert run.asked_after == [None, "00000001"]
-    await eventually(lambda: last_state(panel)["panel"]["following"] is True, "the browser knows")
+    await eventually(lambda: told(panel, "trace")["following"] is True, "the browser knows")
 
 
 async def test_a_widget_that_was_never_shown_follows(session: FakeSession) -> None:
     panel = make_panel(session)
     await panel.start_monty()
-    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
-    assert panel._following
+    receive(panel, {"t": "hello"})
+    assert panel._watched.active
 
 
 async def test_a_resting_widget_goes_on_when_python_asks_for_its_trace(session: FakeSession) -> None:
@@ -243,7 +243,7 @@ async def test_a_resting_widget_goes_on_when_python_asks_for_its_trace(session: 
     session.begun[0].quoted("Spam")
     await panel.until(lambda trace: trace.summary.quotes == 1, 5)
     seen(panel, False)
-    assert not panel._following
+    assert not panel._watched.active
     session.begun[0].quoted("Eggs", 2)
     await eventually(lambda: panel.trace.summary.quotes == 2, "the second quote")
 
@@ -306,7 +306,7 @@ async def test_clear_after_the_end_keeps_stop_working(session: FakeSession) -> N
     session.begun[0].completed()
     await panel.until(lambda trace: trace.summary.ended, 5)
     assert (await command(panel, "clear"))["ok"] is True
-    assert last_state(panel)["summary"]["status"] == ""
+    assert told(panel, "trace")["summary"]["status"] == ""
     await panel.stop()
     assert session.begun[0].verbs == ["stop"]
 
@@ -316,13 +316,13 @@ async def test_an_expected_error_of_a_click_is_shown_and_does_not_fail_the_noteb
     session.start_error = ServerUnreachable("cannot start", why="nothing answers", remedy="durable-demo status")
     answer = await command(panel, "start_monty")
     assert (answer["ok"], answer["alert"]) == (False, True)
-    await eventually(lambda: bool(last_state(panel)["panel"]["alerts"]), "the alert")
-    (alert,) = last_state(panel)["panel"]["alerts"]
+    await eventually(lambda: bool(told(panel, "panel")["summary"]["alerts"]), "the alert")
+    (alert,) = told(panel, "panel")["summary"]["alerts"]
     assert (alert["what"], alert["next"]) == ("cannot start", "durable-demo status")
-    assert last_state(panel)["panel"]["starting"] is False
+    assert told(panel, "panel")["summary"]["starting"] is False
     assert session.background.unseen_errors() == []
     await command(panel, "dismiss", alert=alert["id"])
-    await eventually(lambda: last_state(panel)["panel"]["alerts"] == [], "it is gone")
+    await eventually(lambda: told(panel, "panel")["summary"]["alerts"] == [], "it is gone")
 
 
 async def test_an_unexpected_error_of_a_click_is_shown_and_reaches_assert_clean(session: FakeSession) -> None:
@@ -340,7 +340,7 @@ async def test_an_error_of_a_method_is_raised_where_it_is_awaited_and_shown(sess
     panel = make_panel(session)
     with pytest.raises(NotPossible, match="no workflow is shown here"):
         await panel.stop()
-    await eventually(lambda: bool(last_state(panel)["panel"]["alerts"]), "the alert")
+    await eventually(lambda: bool(told(panel, "panel")["summary"]["alerts"]), "the alert")
     assert session.background.unseen_errors() == []
     panel.pause()
     await eventually(lambda: len(session.background.unseen_errors()) == 1, "assert_clean gets what nobody awaited")
@@ -385,10 +385,10 @@ async def test_what_is_not_understood_is_answered_with_an_error_and_does_nothing
 async def test_hello_is_answered_from_any_thread(session: FakeSession) -> None:
     panel = make_panel(session)
     await panel.start_monty()
-    thread = threading.Thread(target=receive, args=(panel, {"t": "hello", "epoch": "", "seq": -1}))
+    thread = threading.Thread(target=receive, args=(panel, {"t": "hello"}))
     thread.start()
     thread.join(5)
-    assert sent(panel, "snapshot")[-1]["summary"]["workflow_id"] in {"", "monty-python-00000001"}
+    assert told(panel, "trace")["summary"]["workflow_id"] in {"", "monty-python-00000001"}
 
 
 async def test_a_click_after_the_session_was_closed_is_answered(session: FakeSession) -> None:
@@ -409,8 +409,8 @@ async def test_messages_belong_to_no_request_so_that_clicks_reach_a_busy_kernel(
     panel = make_panel(session)
     seen: list[dict[str, str]] = []
     monkeypatch.setattr(panel.comm, "publish_msg", lambda *_, **__: seen.append(request.get()))
-    receive(panel, {"t": "hello", "epoch": "", "seq": -1})
-    assert seen == [{}]
+    receive(panel, {"t": "hello"})
+    assert seen == [{}] * 3, "one snapshot for each channel"
     assert request.get() == {"header": "a cell"}
 
 

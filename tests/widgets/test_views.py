@@ -11,7 +11,7 @@ from playwright.async_api import Locator, expect
 from durable_demo import events as e
 from durable_demo.errors import ServerUnreachable
 from durable_demo.trace import MAX_LINES
-from durable_demo.widgets.feed import CHUNK_LINES
+from durable_demo.widgets.channels import TraceChannel
 from tests.widgets.page import WidgetPage
 
 pytestmark = pytest.mark.browser
@@ -26,9 +26,9 @@ VOICE = ".durable-demo > [aria-live=polite]"
 async def running(page: WidgetPage, *, tab: str = "Workflow Trace", **options: Any) -> None:
     """A panel whose workflow sleeps in its second iteration."""
     await page.open(**options)
-    page.feed.show(following=True)
-    page.feed.apply(
-        page.feed.trace, page.started(), page.sleeping(1), page.quote(1), page.sleeping(2), page.tick(2, 45)
+    page.trace.follow(True)
+    page.trace.apply(
+        page.trace.fold, page.started(), page.sleeping(1), page.quote(1), page.sleeping(2), page.tick(2, 45)
     )
     page.published.clear()
     await page.answer_hello()
@@ -53,7 +53,7 @@ async def test_before_the_kernel_answers_the_panel_says_that_it_waits(widget_pag
     assert [message["t"] for message in await widget_page.sent()] == ["hello", "shown"]
     await expect(button(widget_page, "Start Monty")).to_be_disabled()
     await widget_page.page.get_by_role("tab", name="Workflow Trace").click()
-    await expect(widget_page.page.get_by_text("Waiting for the kernel")).to_be_visible()
+    await expect(widget_page.page.get_by_text("Waiting for the kernel: it").last).to_be_visible()
 
 
 async def hellos(page: WidgetPage) -> int:
@@ -70,9 +70,9 @@ async def test_a_lost_question_is_asked_again_until_the_answer_is_whole(widget_p
     await clock.fast_forward(6_000)
     assert await hellos(widget_page) == 3
 
-    widget_page.feed.apply(widget_page.feed.trace, widget_page.started(), *widget_page.quotes(CHUNK_LINES))
+    widget_page.trace.apply(widget_page.trace.fold, widget_page.started(), *widget_page.quotes(TraceChannel.part_rows))
     widget_page.published.clear()
-    widget_page.feed.snapshot()
+    widget_page.trace.snapshot()
     lost = widget_page.published.pop()
     assert lost["parts"] == 2
     await widget_page.deliver()
@@ -96,16 +96,14 @@ async def test_a_first_view_that_comes_and_a_last_one_that_goes_are_told(widget_
     assert await told() == [True, False]
 
 
-async def test_chat_comes_first_and_is_honest(widget_page: WidgetPage) -> None:
+async def test_chat_comes_first(widget_page: WidgetPage) -> None:
     await widget_page.open()
     await widget_page.answer_hello()
     page = widget_page.page
     await expect(page.get_by_text("Durable AI Agent")).to_be_visible()
     assert await page.get_by_role("tab").all_inner_texts() == ["Chat", "Workflow Trace"]
     assert await selected(widget_page) == "Chat"
-    await expect(page.get_by_text("The chat agent arrives in the next version")).to_be_visible()
     await expect(page.get_by_text("Status: Monty")).to_be_hidden()
-    assert await page.get_by_role("textbox").count() == 0
 
 
 async def test_start_is_on_its_way_until_the_event_comes_back(widget_page: WidgetPage) -> None:
@@ -116,7 +114,7 @@ async def test_start_is_on_its_way_until_the_event_comes_back(widget_page: Widge
     await button(widget_page, "Starting...").click(force=True)
     assert await widget_page.commands() == ["start_monty"]
     await expect(widget_page.page.locator(".dd-dot")).to_be_hidden()
-    widget_page.feed.show(following=True)
+    widget_page.trace.follow(True)
     await widget_page.show(widget_page.started())
     running_button = button(widget_page, "Monty Running...")
     await expect(running_button).to_be_disabled()
@@ -125,7 +123,7 @@ async def test_start_is_on_its_way_until_the_event_comes_back(widget_page: Widge
 
 async def test_a_watched_workflow_of_another_type_does_not_count_as_monty(widget_page: WidgetPage) -> None:
     await widget_page.open()
-    widget_page.feed.show(following=True)
+    widget_page.trace.follow(True)
     widget_page.published.clear()
     await widget_page.answer_hello()
     await widget_page.show(e.WorkflowStarted(workflow_type="OrderWorkflow", input={}, **widget_page.common()))
@@ -270,7 +268,7 @@ async def test_clear_empties_the_view_and_new_events_come(widget_page: WidgetPag
     await running(widget_page)
     await button(widget_page, "Clear").click()
     assert await widget_page.commands() == ["clear"]
-    widget_page.feed.clear()
+    widget_page.trace.clear()
     await widget_page.deliver()
     page = widget_page.page
     await expect(page.locator(".dd-line")).to_have_count(0)
@@ -279,7 +277,7 @@ async def test_clear_empties_the_view_and_new_events_come(widget_page: WidgetPag
     await widget_page.show(widget_page.quote(2))
     await expect(page.locator(".dd-line")).to_have_count(1)
     await widget_page.show(widget_page.completed(2))
-    widget_page.feed.clear()
+    widget_page.trace.clear()
     await widget_page.deliver()
     await expect(page.get_by_text("No workflow trace available")).to_be_visible()
 
@@ -317,7 +315,7 @@ async def test_ten_thousand_lines_are_bounded_and_built_a_few_at_a_time(widget_p
             }).observe(document.querySelector(".dd-log"), {childList: true, subtree: true});
         }"""
     )
-    widget_page.feed.apply(widget_page.feed.trace, *(widget_page.quote(n) for n in range(2, MAX_LINES + 500)))
+    widget_page.trace.apply(widget_page.trace.fold, *(widget_page.quote(n) for n in range(2, MAX_LINES + 500)))
     await widget_page.answer_hello()
     await page.wait_for_function("(count) => document.querySelectorAll('.dd-line').length === count", arg=MAX_LINES)
     await widget_page.show(*(widget_page.quote(n) for n in range(MAX_LINES + 500, MAX_LINES + 700)))
@@ -438,11 +436,11 @@ async def test_the_whole_trace_tab_is_reached_with_the_tab_key_and_focus_is_not_
 
 async def test_notebook_shortcuts_are_kept_off_everything_that_takes_focus(widget_page: WidgetPage) -> None:
     await running(widget_page)
-    widget_page.feed.alert(ServerUnreachable("away"))
+    widget_page.panel.alert(ServerUnreachable("away"))
     widget_page.feed.flush()
     await widget_page.deliver()
     unprotected = await widget_page.page.evaluate(
-        """() => [...document.querySelectorAll(".durable-demo button, .durable-demo [tabindex], .durable-demo a")]
+        """() => [...document.querySelectorAll("button, [tabindex], a, textarea, summary")]
             .filter((node) => node.dataset.lmSuppressShortcuts !== "true").map((node) => node.outerHTML)"""
     )
     assert unprotected == []
@@ -520,7 +518,7 @@ async def test_all_text_has_enough_contrast(widget_page: WidgetPage, theme: str)
     await running(widget_page, theme=theme)
     page = widget_page.page
     await page.emulate_media(reduced_motion="reduce")
-    widget_page.feed.alert(ServerUnreachable("away", why="killed", remedy="start it"))
+    widget_page.panel.alert(ServerUnreachable("away", why="killed", remedy="start it"))
     await widget_page.show(
         e.ActivityRetry(activity_id="1", activity_type="sleep", attempt=2, error="x", **widget_page.common(tick=True)),
         widget_page.tick(2, 60, attempt=2),
@@ -539,7 +537,7 @@ async def test_all_text_has_enough_contrast(widget_page: WidgetPage, theme: str)
 @pytest.mark.parametrize("width", [320, 400, 700, 1400, 1920])
 async def test_nothing_is_wider_than_the_panel(widget_page: WidgetPage, width: int) -> None:
     await running(widget_page, width=width)
-    widget_page.feed.alert(ServerUnreachable("x" * 300, why="y" * 300))
+    widget_page.panel.alert(ServerUnreachable("x" * 300, why="y" * 300))
     await widget_page.show(widget_page.quote(2, "z" * 500))
     wide = await widget_page.page.evaluate(
         """() => [...document.querySelectorAll(".durable-demo, .durable-demo *")]
@@ -555,7 +553,7 @@ async def test_nothing_is_wider_than_the_panel(widget_page: WidgetPage, width: i
 
 async def test_an_error_is_an_alert_with_what_why_and_next_and_can_be_dismissed(widget_page: WidgetPage) -> None:
     await running(widget_page, tab="Chat")
-    widget_page.feed.alert(ServerUnreachable("no server answers", why="it was killed", remedy="durable-demo status"))
+    widget_page.panel.alert(ServerUnreachable("no server answers", why="it was killed", remedy="durable-demo status"))
     widget_page.feed.flush()
     await widget_page.deliver()
     alert = widget_page.page.get_by_role("alert")
@@ -564,7 +562,7 @@ async def test_an_error_is_an_alert_with_what_why_and_next_and_can_be_dismissed(
     await alert.get_by_role("button", name="Dismiss").click()
     command = (await widget_page.sent())[-1]
     assert command["name"] == "dismiss"
-    widget_page.feed.dismiss(**command["args"])
+    widget_page.panel.dismiss(**command["args"])
     widget_page.feed.flush()
     await widget_page.deliver()
     await expect(alert).to_have_count(0)
@@ -574,14 +572,14 @@ async def test_an_error_is_an_alert_with_what_why_and_next_and_can_be_dismissed(
 async def test_the_keyboard_goes_on_after_a_dismissal(widget_page: WidgetPage, widget: str, last: str) -> None:
     await running(widget_page, widget=widget, tab="Chat")
     for words in ("one", "two", "three"):
-        widget_page.feed.alert(ServerUnreachable(words))
+        widget_page.panel.alert(ServerUnreachable(words))
     widget_page.feed.flush()
     await widget_page.deliver()
     page = widget_page.page
     await page.get_by_role("alert").filter(has_text="two").get_by_role("button").focus()
     for expected in ("three", "one", ""):
         await page.keyboard.press("Enter")
-        widget_page.feed.dismiss(**(await widget_page.sent())[-1]["args"])
+        widget_page.panel.dismiss(**(await widget_page.sent())[-1]["args"])
         widget_page.feed.flush()
         await widget_page.deliver()
         focused = page.locator(":focus")
@@ -615,7 +613,7 @@ async def test_a_missed_delta_is_asked_for_once_and_healed(widget_page: WidgetPa
     await running(widget_page)
     before = await hellos(widget_page)
     for event in (widget_page.quote(2), widget_page.sleeping(3), widget_page.tick(3, 50)):
-        widget_page.feed.apply(widget_page.feed.trace, event)
+        widget_page.trace.apply(widget_page.trace.fold, event)
         widget_page.feed.flush()
     del widget_page.published[0]
     # Both at once, so that no time passes in which the question would be repeated.

@@ -1,0 +1,123 @@
+"""The conversation of a panel: begun by its first message, left for a new one, opened again."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from durable_demo.chat import Chat
+from durable_demo.conversation import Conversation
+from durable_demo.errors import InvalidInput, NotPossible
+from durable_demo.events import format_timestamp
+from durable_demo.vocabulary import CHAT
+from durable_demo.widgets.channels import ChatChannel
+from durable_demo.widgets.following import Following
+from durable_demo.wording import one_line
+from durable_demo.workflows.chat_data import ChatReply, UserMessage
+
+if TYPE_CHECKING:
+    from durable_demo.run import Answer
+    from durable_demo.session import Session
+    from durable_demo.widgets.feed import Feed
+
+MAX_LISTED = 50
+"""Past conversations that a panel offers."""
+
+
+@dataclass
+class Talk:
+    """What messages are sent to: a conversation, or the one that the first of them will begin.
+
+    Attributes:
+        chat: The conversation; None before the first message.
+        begun: Whether somebody has chosen it, if only to be a new one, or has sent a message.
+    """
+
+    chat: Chat | None = None
+    begun: bool = False
+    one_start: asyncio.Lock = field(default_factory=asyncio.Lock)
+
+
+class Chatting:
+    """One conversation at a time, shown in a channel. Its coroutines run on the background loop.
+
+    Args:
+        demo: A started session.
+        feed: What the channel belongs to.
+
+    Attributes:
+        channel: Shows the conversation.
+        following: Keeps the channel up to date.
+        talk: What a message that is sent now goes to; another object for another conversation.
+    """
+
+    def __init__(self, demo: Session, feed: Feed) -> None:
+        self.channel = ChatChannel(feed)
+        self.following: Following[Chat, Conversation] = Following(demo.background, self.channel)
+        self.talk = Talk()
+        self._demo = demo
+        # Cells, the background loop and each browser's subshell have threads of their own.
+        self._one_change = threading.RLock()
+
+    async def send(self, talk: Talk, message: UserMessage) -> ChatReply:
+        """Sends a message and waits for its answer; the first one begins the conversation.
+
+        Messages that are sent at once are taken in that order.
+
+        Raises:
+            InvalidInput: It cannot be sent; no conversation was begun for it.
+        """
+        message = message.checked()
+        talk.begun = True
+        async with talk.one_start:
+            if talk.chat is None:
+                talk.chat = await self._demo.start_chat()
+            with self._one_change:
+                if talk is self.talk:
+                    self.following.follow(talk.chat)
+        return await talk.chat.send(message.text, message_id=message.id, retry_of=message.retry_of)
+
+    def new(self) -> None:
+        """Leaves the conversation: the next message begins another. The one that was left goes on."""
+        with self._one_change:
+            self.talk = Talk(begun=True)
+            self.following.leave()
+
+    def open(self, chat: Chat | str) -> Chat:
+        """Shows another conversation, running or ended, from its beginning.
+
+        Raises:
+            InvalidInput: Not the Workflow ID of a conversation.
+        """
+        found = self._demo.attach(chat) if isinstance(chat, str) else chat
+        if not isinstance(found, Chat):
+            raise InvalidInput(f"{found.id} is not a conversation", remedy="watch it: `panel.watch(...)`")
+        with self._one_change:
+            self.talk = Talk(found, begun=True)
+            self.following.follow(found)
+        return found
+
+    async def stop(self) -> Answer:
+        """Stops the answer in hand.
+
+        Raises:
+            NotPossible: There is no conversation yet.
+        """
+        if self.talk.chat is None:
+            raise NotPossible("no conversation is shown here", remedy='send a message: `panel.send("...")`')
+        return await self.talk.chat.stop()
+
+    async def listed(self) -> list[dict[str, Any]]:
+        """Conversations, running and ended, newest first, as a browser lists them."""
+        return [
+            {
+                "workflow_id": item.workflow_id,
+                "title": one_line(item.title),
+                "status": item.status,
+                "started": format_timestamp(item.started),
+            }
+            for item in await self._demo.runs()
+            if item.workflow_type == CHAT
+        ][:MAX_LISTED]

@@ -1,0 +1,135 @@
+"""Follows one workflow at a time into a channel, and rests while nobody looks."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from durable_demo import events as e
+from durable_demo.errors import SessionClosed
+from durable_demo.run import Run
+from durable_demo.widgets.feed import Fold, FoldChannel
+
+if TYPE_CHECKING:
+    from durable_demo.background import BackgroundLoop, Pending
+
+R = TypeVar("R", bound=Run)
+F = TypeVar("F", bound=Fold)
+
+
+class Following(Generic[R, F]):
+    """What keeps a channel up to date with a workflow. All methods are thread-safe.
+
+    Args:
+        background: Where it reads.
+        channel: Where it shows what it has read.
+
+    Attributes:
+        run: The workflow that is shown; None before the first.
+    """
+
+    def __init__(self, background: BackgroundLoop, channel: FoldChannel[F, Any]) -> None:
+        self.run: R | None = None
+        self._background = background
+        self._channel = channel
+        self._reading: Pending[None] | None = None
+        self._turn = object()
+        self._awaited = 0
+        self._resting = False
+        # Cells, the background loop and each browser's subshell have threads of their own.
+        self._one_change = threading.RLock()
+
+    def __str__(self) -> str:
+        return "nothing" if self.run is None else f"{self.run.id}: {self._channel.fold.summary.status or 'starting'}"
+
+    @property
+    def active(self) -> bool:
+        """Whether it reads."""
+        return self._reading is not None and not self._reading.done
+
+    @property
+    def fold(self) -> F:
+        """What is shown, kept up to date from now on."""
+        self.go_on()
+        return self._channel.fold
+
+    def follow(self, run: R) -> None:
+        """Shows this workflow from now on; goes on where it was lost if it was shown before."""
+        with self._one_change:
+            if run == self.run and self.active:
+                return
+            self.close()
+            fold = self._channel.fold if run == self.run else self._channel.restart()
+            self.run = run
+            self._resting = False
+            self._turn = object()
+            self._channel.follow(True)
+            work = self._read(run, fold, self._turn)
+            self._reading = self._background.spawn(work, name=f"follow {run.id}")
+
+    def leave(self) -> None:
+        """Shows no workflow any more."""
+        with self._one_change:
+            self.close()
+            self.run = None
+            self._resting = False
+            self._turn = object()
+            self._channel.restart()
+            self._channel.follow(False)
+
+    def rest(self) -> None:
+        """Reads no more until it is asked to go on, unless somebody waits for what it shows."""
+        with self._one_change:
+            if self.active and not self._awaited:
+                self._resting = True
+                self.close()
+
+    def go_on(self) -> None:
+        """Follows on from where it began to rest."""
+        if not self._resting:
+            return  # without the lock: a predicate of `until` may ask for the fold while the channel holds its own
+        with self._one_change:
+            if self._resting and self.run is not None and self._background.running:
+                self.follow(self.run)
+
+    def close(self) -> None:
+        """Reads no more; the workflow goes on."""
+        if self._reading is not None:
+            self._reading.cancel()
+
+    async def until(self, predicate: Callable[[F], object], timeout: float | timedelta) -> F:
+        """Waits until what is shown is as `predicate` wants it; does not rest meanwhile.
+
+        Raises:
+            StillRunning: It was not within `timeout` (seconds or a timedelta).
+        """
+        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        with self._one_change:
+            self._awaited += 1
+            self.go_on()
+        try:
+            return await self._channel.until(predicate, limit)
+        finally:
+            with self._one_change:
+                self._awaited -= 1
+
+    async def _read(self, run: R, fold: F, turn: object) -> None:
+        try:
+            async for event in run.events(after=fold.last_fact or None):
+                self._channel.apply(fold, event)
+        except SessionClosed:
+            return  # nobody is left to tell
+        except Exception as error:
+            now = e.format_timestamp(datetime.now(UTC))
+            self._channel.apply(
+                fold,
+                e.Error(
+                    timestamp=now, workflow_id=run.id, run_id="", offset=fold.last_fact, tick=True, error=str(error)
+                ),
+            )
+            raise
+        finally:
+            if turn is self._turn:
+                self._channel.follow(False)

@@ -1,0 +1,34 @@
+"""Checks of what people pass in, shared by the workflows' inputs."""
+
+from __future__ import annotations
+
+import math
+
+from durable_demo.errors import InvalidInput
+
+
+def number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
+    """A number of seconds within bounds, as a float.
+
+    Raises:
+        InvalidInput: It is none, or out of bounds.
+    """
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        raise InvalidInput(f"{name} must be a number of seconds, not {type(value).__name__}")
+    # A huge int does not fit a float: compare first.
+    if not (value >= least and value > above and value <= most):
+        bound = f"more than {above:g}" if above > -math.inf else f"at least {least:g}"
+        raise InvalidInput(f"{name} must be {bound} and at most {most:g} seconds, not {str(value)[:40]}")
+    return float(value)
+
+
+def whole(name: str, value: object, least: int, most: int) -> None:
+    """Checks that a value is a whole number within bounds.
+
+    Raises:
+        InvalidInput: It is not.
+    """
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise InvalidInput(f"{name} must be a whole number, not {type(value).__name__}")
+    if not least <= value <= most:
+        raise InvalidInput(f"{name} must be {least} to {most}, not {str(value)[:40]}")
