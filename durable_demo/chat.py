@@ -31,9 +31,12 @@ from durable_demo.errors import (
 from durable_demo.follow import follow
 from durable_demo.run import Answer, Run, RunStatus, Seconds
 from durable_demo.workflows.chat import ChatWorkflow
-from durable_demo.workflows.chat_data import BUSY, ChatReply, UserMessage
+from durable_demo.workflows.chat_data import BUSY, ChatReply, UserMessage, check_message_id
+from durable_demo.workflows.checks import number
 
 ANSWER_TIMEOUT = timedelta(minutes=2)
+LONGEST_TIMEOUT = timedelta(days=30)
+EVERY_TURN = 1_000_000
 LOOK_INTERVAL_S = 2.0
 RETRY_PAUSE_S = 0.25
 """Pause before a message is sent again to a conversation that is busy, or to a server that is away."""
@@ -50,12 +53,12 @@ class Chat(Run):
         id: Workflow ID, ``chat-`` and 8 hexadecimal digits.
     """
 
+    _ENDS = "await chat.end()"
+    _FOLLOWS = "async for event in chat.events()"
+
     def __init__(self, call: Caller, workflow_id: str) -> None:
         super().__init__(call, workflow_id)
         self._order = asyncio.Lock()
-
-    def __repr__(self) -> str:
-        return f"Chat({self.id!r})"
 
     async def send(
         self,
@@ -82,12 +85,13 @@ class Chat(Run):
         Raises:
             InvalidInput: The message cannot be sent; nothing was sent.
             WorkerUnavailable: No Worker has taken it within `timeout`: it may be lost; send it again with its id.
+            ServerUnreachable: The same, because the server does not answer.
             StillRunning: It was taken, and is not answered within `timeout`; the answer will come.
-            NotPossible: The conversation has ended.
+            NotPossible: The conversation has ended, or is ending.
             WorkflowNotFound: There is no such conversation.
         """
         message = UserMessage(uuid4().hex if message_id is None else message_id, text, retry_of).checked()
-        limit = timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
+        limit = None if timeout is None else _limit(timeout)
         return await self._call(self._send(message, limit), f"send a message to {self.id}", deadline=None)
 
     async def retry(self, *, timeout: Seconds | None = ANSWER_TIMEOUT) -> ChatReply:
@@ -102,16 +106,20 @@ class Chat(Run):
         return await self.send(turns[-1].text, retry_of=turns[-1].message_id, timeout=timeout)
 
     async def stop(self, message_id: str = "") -> Answer:
-        """Stops the answer in hand; what had been written stays, and the messages that wait are answered.
+        """Stops the answer in hand; the messages that wait are answered.
 
-        Harmless when there is nothing to stop.
+        What had been written stays, as far as the Worker that wrote it can still tell. Harmless when there is nothing
+        to stop.
 
         Args:
-            message_id: Stops the answer to this message only.
+            message_id: Stops the answer to this message only, also before it was taken.
 
         Raises:
+            InvalidInput: Not the id of a message.
             WorkflowNotFound: There is no such conversation.
         """
+        if message_id != "":
+            check_message_id("message_id", message_id)
         return await self._request(
             lambda _: self._handle.signal(ChatWorkflow.stop_answer, message_id), "stop of the answer requested"
         )
@@ -130,7 +138,7 @@ class Chat(Run):
         """
 
         async def read() -> Conversation:
-            conversation = Conversation()
+            conversation = Conversation(max_turns=EVERY_TURN)
             async for event in follow(self._call.temporal, self.id, wait=False):
                 conversation.apply(event)
             return conversation
@@ -157,9 +165,10 @@ class Chat(Run):
             again = f"`await chat.send(..., message_id={message.id!r})` waits on, and is no second message"
             if taken:
                 raise StillRunning(f"{self.id} has not answered within {limit}", remedy=again) from None
+            await self.status()  # a server that does not answer is named as such
             raise WorkerUnavailable(
                 f"{self.id} has not taken the message within {limit}",
-                why="no Worker polls the Task Queue, or the conversation has too many messages waiting",
+                why="no Worker polls the Task Queue, or too many messages wait for their answers",
                 remedy=f"run `durable-demo doctor`; {again}",
             ) from None
 
@@ -203,6 +212,8 @@ class Chat(Run):
         if isinstance(error.__cause__, asyncio.CancelledError):
             raise asyncio.CancelledError from error  # the SDK takes the end of our patience for one of the call's
         if isinstance(error, WorkflowUpdateFailedError) and not _is(error, WORKFLOW_GONE):
+            if _is(error, BUSY):
+                return
             why = error.cause.message if isinstance(error.cause, ApplicationError) else reason(error)
             kind = InvalidInput if _is(error, InvalidInput.__name__) else NotPossible
             raise kind(f"{self.id} refused the message", why=why) from error
@@ -215,6 +226,12 @@ class Chat(Run):
         if status.ended:
             raise self._too_late_to_answer(status) from error
         # It was continued as new at this very moment.
+
+
+def _limit(timeout: Seconds) -> timedelta:
+    if isinstance(timeout, timedelta):
+        return timeout
+    return timedelta(seconds=number("timeout", timeout, least=0.0, most=LONGEST_TIMEOUT.total_seconds()))
 
 
 def _give_up(answer: asyncio.Task[ChatReply]) -> None:

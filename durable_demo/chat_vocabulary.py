@@ -72,13 +72,7 @@ class ChatVocabulary:
     def _introduce(self, event: e.ActivityEvent) -> e.Event | None:
         if not isinstance(event, e.ActivityCompleted):
             return event if isinstance(event, e.ActivityRetry | e.ActivityFailed | e.ActivityTimedOut) else None
-        agent = _dict(event.result)
-        return e.AgentIntroduced(
-            **event.common(),
-            model=str(agent.get("model", "")),
-            weather=str(agent.get("weather", "")),
-            notice=str(agent.get("notice", "")),
-        )
+        return e.AgentIntroduced(**event.common(), **_agent(event.result))
 
     def _model(self, event: e.ActivityEvent) -> e.Event | None:
         _, message_id, step = event.activity_id.split(":")
@@ -91,12 +85,13 @@ class ChatVocabulary:
             case e.ActivityRetry():
                 return replace(event, message_id=message_id)
             case e.ActivityCompleted():
-                reply = _dict(event.result)
+                result = _dict(event.result)
+                reply = _dict(result.get("reply"))
                 return e.ModelAnswered(
                     **common,
+                    **_agent(result.get("agent")),
                     text=str(reply.get("text", "")),
                     tools=tuple(str(_dict(call).get("name", "")) for call in reply.get("calls", [])),
-                    model=str(reply.get("model", "")),
                     attempt=event.attempt,
                 )
         return None  # how a message that was stopped or failed has ended is told by its Update
@@ -115,6 +110,11 @@ class ChatVocabulary:
             case e.ActivityFailed() | e.ActivityTimedOut():
                 return e.ToolAnswered(**common, error=event.error, attempt=event.attempt)
         return None
+
+
+def _agent(value: e.Json) -> dict[str, Any]:
+    """What an agent works with."""
+    return {name: str(_dict(value).get(name, "")) for name in ("model", "weather", "notice")}
 
 
 def _known_ids(given: e.Json) -> set[str]:

@@ -189,7 +189,7 @@ class Conversation:
         if isinstance(event, e.WorkflowEnded):
             why = "the conversation was ended before this was answered"
             return [
-                replace(turn, status="failed", error=why, progress="", ended=event.timestamp, tools=_closed(turn))
+                replace(turn, **_over(turn, event), status="failed", answer="", error=why)
                 for turn in self._turns.values()
                 if not turn.over
             ]
@@ -319,7 +319,7 @@ def _advance(turn: Turn, event: e.Event) -> Turn:
                     turn, event.call_id, result=event.result, error=event.error, attempt=event.attempt, ended=True
                 ),
             )
-    over: dict[str, Any] = {"progress": "", "ended": event.timestamp, "attempt": 1, "tools": _closed(turn)}
+    over = _over(turn, event)
     match event:
         case e.MessageAnswered():
             return replace(
@@ -336,9 +336,11 @@ def _changed(turn: Turn, call_id: str, **changes: Any) -> tuple[ToolUse, ...]:
     return tuple(replace(use, **changes) if use.call_id == call_id else use for use in turn.tools)
 
 
-def _closed(turn: Turn) -> tuple[ToolUse, ...]:
-    """Its calls of tools, of which none runs any more."""
-    return tuple(use if use.ended else replace(use, ended=True, error=use.error or "stopped") for use in turn.tools)
+def _over(turn: Turn, event: e.Event) -> dict[str, Any]:
+    """What is so for each turn that has ended: nothing of a tick is left, for those who come later have seen none."""
+    tools = (use if use.ended else ToolUse(use.call_id, use.tool, use.arguments, error="stopped", ended=True)
+             for use in turn.tools)  # fmt: skip
+    return {"progress": "", "ended": event.timestamp, "attempt": 1, "tools": tuple(tools)}
 
 
 def _said(turn: Turn) -> str:
@@ -365,16 +367,13 @@ def _summarize(now: ChatSummary, event: e.Event) -> ChatSummary:
         now = replace(now, workflow_id=one_line(event.workflow_id), status="RUNNING", started=event.timestamp)
     now = replace(now, connected=True)
     match event:
-        case e.AgentIntroduced():
-            return replace(
-                now, model=one_line(event.model), weather=one_line(event.weather), notice=printable(event.notice)
-            )
-        case e.ModelAnswered() if event.model:
-            return replace(now, model=one_line(event.model), problem="")
+        case e.AgentIntroduced() | e.ModelAnswered():
+            known: dict[str, Any] = {"model": one_line(event.model), "weather": one_line(event.weather)}
+            return replace(now, **known, notice=printable(event.notice), problem="")
         case e.WorkflowEnded():
             return replace(now, status=event.status, problem=printable(getattr(event, "error", "")))
         case e.WorkflowTaskFailed():
             return replace(now, problem=printable(event.error))
-        case e.MessageEvent():
+        case e.MessageEvent() if not event.tick:
             return replace(now, problem="")
     return now

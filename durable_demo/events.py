@@ -271,7 +271,7 @@ class QuotesAdded(Counted):
 
 @dataclass(frozen=True, kw_only=True)
 class AgentIntroduced(Event):
-    """The agent of a conversation says what it works with; again when its Worker finds something else.
+    """The agent of a conversation says what it works with, before it is asked anything.
 
     Attributes:
         model: Name of its language model.
@@ -347,6 +347,8 @@ class ModelAnswered(MessageEvent):
         text: The answer; together with `tools` a line for the meantime.
         tools: Names of the tools that it asked for.
         model: Name of the model.
+        weather: Where the agent's weather comes from now.
+        notice: What the reader must know about the agent now; empty if all is well.
         attempt: The attempt that succeeded, from 1.
     """
 
@@ -355,6 +357,8 @@ class ModelAnswered(MessageEvent):
     text: str
     tools: tuple[str, ...] = ()
     model: str = ""
+    weather: str = ""
+    notice: str = ""
     attempt: int = 1
 
 

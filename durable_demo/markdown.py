@@ -25,15 +25,20 @@ _ELEMENTS = frozenset(
 )  # fmt: skip
 _EMPTY = frozenset({"br", "hr"})
 
-_parser = MarkdownIt("commonmark", {"html": False, "maxNesting": 20}).enable(["table", "strikethrough"])
-_parser.disable(["image", "html_block", "html_inline"])
+MAX_DEPTH = 40
+"""A text that is nested deeper is shown as it is: what lies deeper would be lost."""
+
+_parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(["table", "strikethrough"])
+_parser.disable(["html_block", "html_inline"])
 
 
 def parse(text: str) -> list[Node]:
     """The elements of a text; control characters are made visible. Never fails."""
-    shown = printable(text.expandtabs(4))
-    tokens = _parser.parse(shown[:MAX_CHARACTERS])
-    nodes = _children(iter(_flat(tokens)))
+    shown = printable(text.replace("\r\n", "\n").expandtabs(4))
+    tokens = list(_flat(_parser.parse(shown[:MAX_CHARACTERS])))
+    if any(token.level >= MAX_DEPTH - 1 for token in tokens):
+        return [["pre", {}, ["code", {}, shown]]]
+    nodes = _children(iter(tokens))
     return [*nodes, ["p", {}, shown[MAX_CHARACTERS:]]] if len(shown) > MAX_CHARACTERS else nodes
 
 

@@ -114,19 +114,21 @@ class Run:
         id: Workflow ID.
     """
 
+    _ENDS = "await run.stop()"
+    _FOLLOWS = "async for event in run.events()"
+
     def __init__(self, call: Caller, workflow_id: str) -> None:
         self.id = workflow_id
         self._call = call
         self._handle = call.temporal.get_workflow_handle(workflow_id)
 
     def __repr__(self) -> str:
-        return f"Run({self.id!r})"
+        return f"{type(self).__name__}({self.id!r})"
 
     def _repr_html_(self) -> str:
         return (
             f"<p><strong>Workflow</strong> <code>{_escape(self.id)}</code><br>"
-            "<small>watch it with <code>async for event in run.events()</code>, "
-            "stop it with <code>await run.stop()</code></small></p>"
+            f"<small>watch it with <code>{self._FOLLOWS}</code>, end it with <code>{self._ENDS}</code></small></p>"
         )
 
     def __eq__(self, other: object) -> bool:
@@ -311,7 +313,7 @@ class Run:
         except TimeoutError:
             raise StillRunning(
                 f"{self.id} has not ended within {limit}",
-                remedy="stop it with `await run.stop()`, or wait longer with `await run.result(timeout=...)`",
+                remedy=f"end it with `{self._ENDS}`, or wait longer with `result(timeout=...)`",
             ) from None
 
     async def _described(self) -> WorkflowExecutionDescription:

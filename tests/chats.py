@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
 from uuid import uuid4
@@ -78,7 +78,14 @@ def new_queue() -> str:
 
 
 @asynccontextmanager
-async def scripted_worker(demo: Session, queue: str) -> AsyncIterator[None]:
+async def scripted_worker(
+    demo: Session,
+    queue: str,
+    *,
+    workflows: Sequence[type] = (ChatWorkflow,),
+    activities: Sequence[Callable[..., Any]] = SCRIPTED_ACTIVITIES,
+    notice: str = "",
+) -> AsyncIterator[None]:
     """A Worker in this process whose agent has the scripted model."""
     stop = asyncio.Event()
     before = chat_activities.chosen
@@ -87,15 +94,15 @@ async def scripted_worker(demo: Session, queue: str) -> AsyncIterator[None]:
         async with Worker(
             demo.client.temporal,
             task_queue=queue,
-            workflows=[ChatWorkflow],
-            activities=SCRIPTED_ACTIVITIES,
+            workflows=workflows,
+            activities=activities,
             max_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
             default_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
         ):
             while not stop.is_set():  # noqa: ASYNC110  # the event belongs to another loop
                 await asyncio.sleep(0.05)
 
-    chat_activities.chosen = lambda: Choice(ScriptedModel(), "")  # type: ignore[assignment]
+    chat_activities.chosen = lambda: Choice(ScriptedModel(), notice)  # type: ignore[assignment]
     working = demo.background.spawn(work(), name="worker of the test")
     try:
         yield

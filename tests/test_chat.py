@@ -12,12 +12,14 @@ import pytest
 import pytest_asyncio
 from temporalio.client import WorkflowUpdateFailedError
 
-from durable_demo import Chat, Run, Session
+from durable_demo import Chat, Conversation, Run, Session
 from durable_demo import events as e
-from durable_demo.client import DemoClient
+from durable_demo.client import DemoClient, RunSummary
 from durable_demo.errors import InvalidInput, NotPossible, StillRunning, WorkerUnavailable, WorkflowNotFound
+from durable_demo.workflows import ChatWorkflow
 from durable_demo.workflows.chat_data import MAX_QUEUED, MAX_STEPS, ChatInput, UserMessage
 from tests.chats import new_queue, on_queue, scripted_worker
+from tests.conftest import eventually
 
 WITHIN = 60.0
 
@@ -43,6 +45,16 @@ async def facts(chat: Chat) -> list[e.Event]:
     """All facts of a conversation that has ended."""
     async with asyncio.timeout(WITHIN):
         return [event async for event in chat.events() if not event.tick]
+
+
+async def listed(client: DemoClient, chat: Chat) -> RunSummary:
+    """What the list says of a conversation that has a title; the server's list is a moment behind."""
+    async with asyncio.timeout(WITHIN):
+        while True:
+            for item in await client.runs():
+                if item.workflow_id == chat.id and item.title:
+                    return item
+            await asyncio.sleep(0.05)
 
 
 async def ended(chat: Chat) -> list[e.Event]:
@@ -118,9 +130,9 @@ async def test_the_text_comes_in_pieces(demo: Session):
 async def test_conversations_are_listed_with_their_first_words_and_found_again(demo: Session):
     chat = await demo.start_chat()
     await chat.send("  Hello\nthere,  <b>agent</b>")
-    found = {item.workflow_id: item for item in await demo.runs()}
-    assert found[chat.id].title == "Hello there, <b>agent</b>"
-    assert isinstance(found[chat.id].run, Chat)
+    found = await listed(demo.client, chat)
+    assert found.title == "Hello there, <b>agent</b>"
+    assert isinstance(found.run, Chat)
     again = demo.attach(chat.id)
     assert isinstance(again, Chat)
     assert again == chat
@@ -213,10 +225,18 @@ async def test_an_unknown_conversation_and_one_that_has_ended_say_so(scripted: D
     chat = await scripted.start_chat()
     await chat.send("say hi")
     await ended(chat)
+    with pytest.raises(InvalidInput, match="message_id"):
+        await chat.stop("no id")
     with pytest.raises(NotPossible, match=r"already ended: COMPLETED(.|\n)*start_chat"):
         await chat.send("hello")
     for answer in (await chat.stop(), await chat.end()):
         assert not answer.accepted
+
+
+@pytest.mark.parametrize("timeout", [float("nan"), -1, "3", True], ids=["nan", "negative", "text", "bool"])
+async def test_a_timeout_that_is_none_is_told(demo: Session, timeout: object):
+    with pytest.raises(InvalidInput, match="timeout"):
+        await demo.attach("chat-no-such").send("hello", timeout=timeout)  # type: ignore[attr-defined]
 
 
 async def test_a_conversation_takes_only_what_its_validator_allows(demo: Session, scripted: DemoClient):
@@ -274,6 +294,26 @@ async def test_a_message_that_waits_can_be_stopped_alone(scripted: DemoClient):
     await chat.stop("first")
     assert (await first).status == "stopped"
     await chat.end()
+
+
+async def test_a_stop_counts_whenever_it_was_accepted(demo: Session):
+    """Before the message is taken, before its turn has come, and after its model has answered unseen."""
+    queue = new_queue()
+    chat = await on_queue(demo, queue).start_chat()
+    early, waiting = (asyncio.create_task(chat.send("say hi", message_id=name)) for name in ("early", "waiting"))
+    await chat.stop("early")
+    async with scripted_worker(demo, queue):
+        assert [(await task).status for task in (early, waiting)] == ["stopped", "answered"]
+    answering = asyncio.create_task(chat.send("say hi", message_id="late"))
+    async with scripted_worker(demo, queue, workflows=[ChatWorkflow], activities=[]):
+        await until(chat, "model_asked", message_id="late")
+    await chat.stop("late")
+    async with scripted_worker(demo, queue, workflows=[]):
+        await until(chat, "model_answered", message_id="late")
+    async with scripted_worker(demo, queue):
+        assert (await answering).status == "stopped"
+        await chat.end()
+        await chat.result()
 
 
 async def test_a_stop_ends_retries_too(scripted: DemoClient):
@@ -375,6 +415,55 @@ async def test_messages_that_come_in_a_crowd_do_not_keep_it_from_continuing_as_n
     assert [event.text for event in events if isinstance(event, e.MessageAnswered)] == [str(n) for n in range(24)]
 
 
+async def test_a_conversation_keeps_its_title_over_continue_as_new(scripted: DemoClient):
+    chat = await scripted.start_chat(history_limit=20)
+    for number in range(4):
+        await chat.send(f"say number {number}")
+    assert (await listed(scripted, chat)).title == "say number 0"
+    assert sum(isinstance(event, e.WorkflowContinuedAsNew) for event in await ended(chat)) >= 1
+
+
+async def test_it_says_when_another_worker_has_another_agent(demo: Session):
+    queue = new_queue()
+    chat = await on_queue(demo, queue).start_chat()
+    async with scripted_worker(demo, queue, notice="a key is missing"):
+        await chat.send("say hi")
+        assert (await chat.history()).summary.notice == "a key is missing"
+    async with scripted_worker(demo, queue):
+        await chat.send("say hi")
+        assert (await chat.history()).summary.notice == ""
+        await chat.end()
+        await chat.result()
+
+
+async def test_whoever_follows_sees_the_same_as_who_comes_after_the_end(scripted: DemoClient):
+    chat = await scripted.start_chat()
+    live = Conversation()
+
+    async def follow() -> None:
+        async for event in chat.events():
+            live.apply(event)
+
+    following = asyncio.create_task(follow())
+    await chat.send("fail 1")
+    for text in ('call [["get_city", {"times": 99}]]', "slow"):
+        sending = asyncio.create_task(chat.send(text))
+        await until(chat, "activity_retry" if "call" in text else "text_update")
+        await chat.stop()
+        await sending
+    last = asyncio.create_task(chat.send("slow"))
+    await eventually(
+        lambda: bool(live.turns[-1].answer) and not live.turns[-1].over, "the last answer is being written"
+    )
+    await chat.terminate()
+    with pytest.raises(NotPossible):
+        await last
+    await following
+    late = await chat.history()
+    assert live.turns == late.turns
+    assert live.summary == late.summary
+
+
 async def test_history_and_status_can_be_asked_also_after_the_end(demo: Session, scripted: DemoClient):
     chat = await scripted.start_chat()
     handle = demo.client.temporal.get_workflow_handle(chat.id)
@@ -405,6 +494,17 @@ async def test_a_canceled_conversation_tells_who_waits(scripted: DemoClient):
     await chat.cancel()
     assert [(await task).status for task in sending] == ["stopped", "stopped"]
     assert (await facts(chat))[-1].event == "workflow_canceled"
+
+
+async def test_a_conversation_canceled_before_its_agent_is_known_tells_who_waits(demo: Session):
+    queue = new_queue()
+    chat = await on_queue(demo, queue).start_chat()
+    async with scripted_worker(demo, queue, activities=[]):
+        sending = asyncio.create_task(chat.send("say never"))
+        await until(chat, "message_received")
+        await chat.cancel()
+        assert (await sending).status == "stopped"
+        assert (await facts(chat))[-1].event == "workflow_canceled"
 
 
 async def test_a_terminated_conversation_tells_who_waits(scripted: DemoClient):

@@ -21,12 +21,12 @@ from durable_demo.workflows.chat_data import (
 )
 
 
-def turn(number: int, *, size: int = 10, status: str = "answered", retry_of: str = "") -> ChatTurn:
+def turn(number: int, *, size: int = 10, result: int = 10, status: str = "answered", retry_of: str = "") -> ChatTurn:
     call = ToolCall("call_1", "get_weather", {"city": "London"})
     return ChatTurn(
         id=f"m{number}", text=f"question {number}", received_at=1.0, retry_of=retry_of, status=status,
-        steps=[Step("Let me look...", [call], [json.dumps({"text": "x" * size})])],
-        answer=f"answer {number}", ended_at=None if status in {"queued", "answering"} else 2.0,
+        steps=[Step("Let me look...", [call], [json.dumps({"text": "x" * result})])],
+        answer=f"answer {number}" + "x" * size, ended_at=None if status in {"queued", "answering"} else 2.0,
     )  # fmt: skip
 
 
@@ -38,6 +38,7 @@ def turn(number: int, *, size: int = 10, status: str = "answered", retry_of: str
         ("x" * 4_001, "4,001 characters; 4,000 are the most"),
         ("nul\x00", "control characters"),
         ("escape \x1b[31m", "control characters"),
+        ("carriage\x0breturn", "control characters"),
         ("half an emoji \ud83d", "control characters"),
         (None, "must be text, not NoneType"),
         (7, "must be text, not int"),
@@ -55,7 +56,7 @@ def test_a_message_id_is_plain(message_id: object) -> None:
         UserMessage(message_id, "hello").checked()  # type: ignore[arg-type]
 
 
-@pytest.mark.parametrize("text", ["x" * 4_000, "👩‍💻 e\u0301", "two\nlines", "<b>&amp;</b>", "عربي", "a\tb"])
+@pytest.mark.parametrize("text", ["x" * 4_000, "👩‍💻 e\u0301", "two\nlines", "<b>&amp;</b>", "عربي"])
 def test_any_other_text_can_be_sent(text: str) -> None:
     assert UserMessage("m1", f"  {text} \n").checked().text == text
 
@@ -68,6 +69,9 @@ def test_a_model_gets_the_turns_as_messages_with_the_results_of_tools() -> None:
         ("tool", '{"text":', "get_weather"),
         ("assistant", "answer 1", ""),
     ]
+    assert UserMessage("m1", "a\tb\r\nc").checked().text == "a   b\nc"
+    with pytest.raises(InvalidInput, match="repeat itself"):
+        UserMessage("m1", "again", retry_of="m1").checked()
     assert turn(1, status="stopped").messages()[-1].text == "(stopped)"
 
 
@@ -84,10 +88,28 @@ def test_the_context_is_cut_at_whole_turns_and_has_always_the_current_one() -> N
     assert len(json.dumps([asdict(message) for message in messages])) < 2 * CONTEXT_BYTES
 
 
+def test_a_turn_that_is_too_large_counts_with_its_question_and_answer() -> None:
+    large, current = turn(2, result=CONTEXT_BYTES), turn(3, status="answering")
+    messages = ChatState(turns=[turn(1), large, current]).context(current)
+    assert [message.role for message in messages[-5:-2]] == ["user", "assistant", "user"]
+    assert [message.text for message in messages if message.role == "user"] == [
+        "question 1",
+        "question 2",
+        "question 3",
+    ]
+    huge = ChatState(turns=[turn(1), turn(2, result=STATE_BYTES)]).trimmed()
+    assert [(kept.id, len(kept.steps)) for kept in huge.turns] == [("m1", 1), ("m2", 0)]
+
+
 def test_a_turn_that_is_repeated_is_forgotten_by_the_model() -> None:
     current = turn(3, status="answering", retry_of="m2")
-    messages = ChatState(turns=[turn(1), turn(2, status="failed"), current]).context(current)
-    assert [message.text for message in messages if message.role == "user"] == ["question 1", "question 3"]
+    stopped = turn(4, status="stopped", retry_of="m1")
+    messages = ChatState(turns=[turn(1), turn(2, status="failed"), stopped, current]).context(current)
+    assert [message.text for message in messages if message.role == "user"] == [
+        "question 1",
+        "question 4",
+        "question 3",
+    ]
 
 
 def test_a_state_is_handed_over_within_its_bounds_and_knows_every_message_it_has_seen() -> None:

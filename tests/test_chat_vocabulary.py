@@ -53,9 +53,11 @@ def test_activities_say_for_which_message_they_are() -> None:
     beat = vocabulary.translate(e.ActivityHeartbeat(**COMMON, **MODEL, tick=True, attempt=2, details={"text": "It i"}))
     assert (beat.event, beat.message_id, beat.step, beat.text, beat.attempt) == ("text_update", "m1", 2, "It i", 2)
     assert beat.tick
-    reply = {"text": "Let me...", "calls": [{"name": "get_weather"}], "model": "rules"}
+    agent = {"model": "rules", "weather": "typical values", "notice": "n"}
+    reply = {"reply": {"text": "Let me...", "calls": [{"name": "get_weather"}], "model": "rules"}, "agent": agent}
     said = vocabulary.translate(e.ActivityCompleted(**COMMON, **MODEL, result=reply))
     assert (said.event, said.tools, said.text) == ("model_answered", ("get_weather",), "Let me...")
+    assert (said.model, said.weather, said.notice) == ("rules", "typical values", "n")
     called = vocabulary.translate(e.ActivityScheduled(**COMMON, **TOOL, input={"city": "Rome"}))
     assert (called.event, called.tool, called.arguments) == ("tool_called", "get_weather", {"city": "Rome"})
     failed = vocabulary.translate(e.ActivityFailed(**COMMON, **TOOL, error="no", attempt=3))

@@ -26,7 +26,15 @@ FACTS = [
     INTRODUCED,
     at(e.MessageReceived, 3, text="weather in NYC?"),
     at(e.ModelAsked, 4, step=1),
-    at(e.ModelAnswered, 5, step=1, text="Let me check...", tools=("get_weather",), model="offline brain (rules)"),
+    at(
+        e.ModelAnswered,
+        5,
+        step=1,
+        text="Let me check...",
+        tools=("get_weather",),
+        model="offline brain (rules)",
+        weather="typical values",
+    ),
     at(e.ToolCalled, 6, **TOOL, arguments={"city": "NYC"}),
     at(e.ToolAnswered, 7, **TOOL, result={"temperature_c": 7}),
     at(e.ModelAsked, 8, step=2),
@@ -80,6 +88,14 @@ def test_a_retried_attempt_replaces_its_text_and_an_old_one_cannot_bring_it_back
     assert (conversation.turns[0].answer, conversation.turns[0].attempt, conversation.turns[0].error) == ("", 2, "x")
     conversation.apply(text_so_far(8, "It", attempt=2), text_so_far(8, "It is 45 (old)", attempt=1))
     assert conversation.turns[0].answer == "It"
+
+
+def test_a_problem_of_the_workflow_stays_until_a_fact_says_that_it_goes_on() -> None:
+    broken = at(e.WorkflowTaskFailed, 8, message_id=None, cause="NON_DETERMINISTIC_ERROR", error="code is broken")
+    conversation = folded(*FACTS[:7], broken, text_so_far(8, "It"))
+    assert conversation.summary.problem == "code is broken"
+    conversation.apply(*FACTS[8:])
+    assert conversation.summary.problem == ""
 
 
 def test_a_retry_of_a_tool_shows_with_the_tool() -> None:

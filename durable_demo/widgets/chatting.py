@@ -100,14 +100,15 @@ class Chatting:
         return found
 
     async def stop(self) -> Answer:
-        """Stops the answer in hand.
+        """Stops the answer that is shown as being written, and never one that began since.
 
         Raises:
             NotPossible: There is no conversation yet.
         """
         if self.talk.chat is None:
             raise NotPossible("no conversation is shown here", remedy='send a message: `panel.send("...")`')
-        return await self.talk.chat.stop()
+        answering = (turn.message_id for turn in self.channel.fold.turns if not turn.over)
+        return await self.talk.chat.stop(next(answering, ""))
 
     async def listed(self) -> list[dict[str, Any]]:
         """Conversations, running and ended, newest first, as a browser lists them."""

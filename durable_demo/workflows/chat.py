@@ -16,17 +16,21 @@ from typing import Any
 
 from temporalio import workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError, FailureError
+from temporalio.exceptions import ActivityError, ApplicationError, FailureError, is_cancelled_exception
+from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 # Passed through: the data and the tools that the Activities' modules hold are not for each workflow to load anew.
 with workflow.unsafe.imports_passed_through():
-    from durable_demo.agent.model import ModelReply, ToolCall
+    from durable_demo.agent.model import ToolCall
     from durable_demo.errors import InvalidInput
     from durable_demo.workflows.chat_activities import TOOL_ACTIVITIES, ModelRequest, ask_model, introduce_agent
     from durable_demo.workflows.chat_data import (
         BUSY,
+        ENDING,
+        MAX_EARLY_STOPS,
         MAX_QUEUED,
         MAX_STEPS,
+        AgentReply,
         ChatInput,
         ChatReply,
         ChatResult,
@@ -67,6 +71,7 @@ class ChatWorkflow:
         self._state = chat.state or ChatState()
         self._current: ChatTurn | None = None
         self._stopping: set[str] = set()
+        self._stopped_early: list[str] = []
         self._handing_over = False
         self._ending = False
         self._ended = False
@@ -91,12 +96,15 @@ class ChatWorkflow:
                     await self._take(turn)
                 elif not self._ending:
                     await workflow.wait_condition(workflow.all_handlers_finished)
-                    workflow.continue_as_new(replace(self._input, state=self._state.trimmed()))
-        except asyncio.CancelledError:
-            self._ending = True
+                    state = self._state.trimmed()
+                    workflow.continue_as_new(replace(self._input, state=state), memo=workflow.memo())
+        except (asyncio.CancelledError, ActivityError) as error:
+            if not is_cancelled_exception(error):
+                raise
+            self._ended, self._current = True, None
             for turn in self._state.turns:
                 if not turn.over:
-                    self._end(turn, "stopped", turn.answer)
+                    self._end(turn, "stopped")
             await workflow.wait_condition(workflow.all_handlers_finished)
             raise
         self._ended = True
@@ -109,8 +117,10 @@ class ChatWorkflow:
         try:
             await self._answer(turn)
         except ActivityError as error:
+            if is_cancelled_exception(error) and turn.id not in self._stopping:
+                raise  # the whole conversation is canceled
             if turn.id in self._stopping:
-                self._end(turn, "stopped")
+                self._end(turn, "stopped", _written(error))
             else:
                 self._end(turn, "failed", f"I could not get an answer: {_reason(error)}. You can retry, or ask again.")
         self._current = None
@@ -121,9 +131,10 @@ class ChatWorkflow:
     async def _answer(self, turn: ChatTurn) -> None:
         """The agent loop: ask the model, run the tools that it asks for, ask again, until it answers."""
         for step in range(1, MAX_STEPS + 1):
-            reply = await self._ask_model(turn, step)
-            if not reply.calls:
-                self._end(turn, "stopped" if reply.stopped else "answered", reply.text, reply.model)
+            reply = (await self._ask_model(turn, step)).reply
+            if not reply.calls or turn.id in self._stopping:
+                stopped = reply.stopped or turn.id in self._stopping
+                self._end(turn, "stopped" if stopped else "answered", reply.text, reply.model)
                 return
             results = await asyncio.gather(
                 *(self._run_tool(turn, step, number, call) for number, call in enumerate(reply.calls, 1))
@@ -134,8 +145,8 @@ class ChatWorkflow:
                 return
         self._end(turn, "failed", f"I gave up: after {MAX_STEPS} steps there was still no answer.")
 
-    async def _ask_model(self, turn: ChatTurn, step: int) -> ModelReply:
-        reply: ModelReply = await self._activity(
+    async def _ask_model(self, turn: ChatTurn, step: int) -> AgentReply:
+        answer: AgentReply = await self._activity(
             turn,
             ask_model,
             ModelRequest(self._state.context(turn)),
@@ -143,7 +154,8 @@ class ChatWorkflow:
             start_to_close_timeout=MODEL_TIMEOUT,
             summary=f"step {step}: ask the model",
         )
-        return reply
+        self._state.agent = answer.agent  # its Worker may be another one now, with another model
+        return answer
 
     async def _run_tool(self, turn: ChatTurn, step: int, number: int, call: ToolCall) -> str:
         """Runs a tool; if that fails the model is told so, and may say what it makes of it."""
@@ -205,6 +217,8 @@ class ChatWorkflow:
             turn = ChatTurn(message.id, message.text, workflow.now().timestamp(), message.retry_of)
             self._state.turns.append(turn)
             self._state.total_messages += 1
+            if message.id in self._stopped_early:
+                self._end(turn, "stopped")
             if self._state.total_messages == 1:
                 workflow.upsert_memo({"title": " ".join(message.text.split())[:TITLE_LENGTH]})
         taken = turn
@@ -218,20 +232,21 @@ class ChatWorkflow:
             return
         if message.id in self._state.forgotten:
             raise InvalidInput("this message was answered long ago", remedy="see `await chat.history()`")
-        if self._ending:
-            raise InvalidInput("the conversation is ending", remedy="start another: `await demo.start_chat()`")
+        if self._ending or self._ended:
+            raise ApplicationError("the conversation is ending: start another one", type=ENDING)
         if self._queued() >= MAX_QUEUED or self._handing_over:
             raise ApplicationError("the conversation is busy: send the message again in a moment", type=BUSY)
 
     @workflow.signal
     def stop_answer(self, message_id: str = "") -> None:
-        """Stops the answer in hand, or that to one message; the messages that wait are answered."""
-        turn = self._state.find(message_id) if message_id else self._current
-        if turn is None or turn.over:
-            return
-        if turn is self._current:
+        """Stops the answer in hand, or that to one message, also before that comes; the others are answered."""
+        turn = self._state.find(message_id) if message_id else self._current or self._next()
+        if turn is None:
+            if message_id:
+                self._stopped_early = [*self._stopped_early, message_id][-MAX_EARLY_STOPS:]
+        elif turn is self._current:
             self._stopping.add(turn.id)
-        else:
+        elif not turn.over:
             self._end(turn, "stopped")
 
     @workflow.signal
@@ -246,7 +261,7 @@ class ChatWorkflow:
 
     @workflow.query
     def get_status(self) -> ChatStatus:
-        """What it is doing; also after the end."""
+        """What it is doing; also after the end (of one that was terminated: what it did last)."""
         doing: Doing = "ending" if self._ending else "answering" if self._current else "idle"
         return ChatStatus(
             status="ended" if self._ended else doing,
@@ -255,6 +270,12 @@ class ChatWorkflow:
             total_messages=self._state.total_messages,
             agent=self._state.agent,
         )
+
+
+def _written(error: ActivityError) -> str:
+    """What a model had written whose Worker can tell no more, as far as its last heartbeat says."""
+    details = error.cause.last_heartbeat_details if isinstance(error.cause, ActivityTimeoutError) else []
+    return str(details[0].get("text", "")) if details and isinstance(details[0], dict) else ""
 
 
 def _reason(error: ActivityError) -> str:

@@ -24,7 +24,7 @@ from durable_demo.agent.models import Choice, choose_model
 from durable_demo.agent.tools import TOOLS
 from durable_demo.agent.weather import weather_source
 from durable_demo.errors import InvalidInput, ModelRefused, ModelUnavailable
-from durable_demo.workflows.chat_data import Agent, sentences
+from durable_demo.workflows.chat_data import Agent, AgentReply, sentences
 
 HEARTBEAT_INTERVAL_S = 0.15
 """Heartbeats bring the text to those who watch, and a stop to the Activity."""
@@ -51,12 +51,12 @@ def chosen() -> Choice:
 
 @activity.defn
 async def introduce_agent() -> Agent:
-    """Says what the agent works with, so that the conversation's history holds it."""
-    return Agent(model=chosen().model.name, weather=weather_source(), notice=chosen().notice)
+    """Says what the agent works with, so that people know it before they ask."""
+    return _agent()
 
 
 @activity.defn
-async def ask_model(request: ModelRequest) -> ModelReply:
+async def ask_model(request: ModelRequest) -> AgentReply:
     """Asks the model what to say, or which tools to run. Each heartbeat has the text so far.
 
     When somebody stops it, it returns what had been written. When its Worker shuts down, the next attempt begins anew.
@@ -65,12 +65,12 @@ async def ask_model(request: ModelRequest) -> ModelReply:
     pieces: list[str] = []
     async with _heartbeats(lambda: {"text": "".join(pieces)}):
         try:
-            return await model.reply(request.messages, pieces.append)
+            return AgentReply(await model.reply(request.messages, pieces.append), _agent())
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:
                 raise
-            return ModelReply("".join(pieces), model=model.name, stopped=True)
+            return AgentReply(ModelReply("".join(pieces), model=model.name, stopped=True), _agent())
         # `from None`: what a provider said must not reach a log.
         except ModelRefused as error:
             raise ApplicationError(_words(error), type="ModelRefused", non_retryable=True) from None
@@ -94,7 +94,7 @@ def _tool_activity(name: str, tool: Callable[..., dict[str, Any]]) -> Callable[[
                 raise ApplicationError(_words(error), type="InvalidInput", non_retryable=True) from None
         text = json.dumps(result)
         # Here, not in the workflow: a result that is too large would never get there.
-        return result if len(text) <= MAX_RESULT_BYTES else {"cut": text[:MAX_RESULT_BYTES]}
+        return result if len(text) <= MAX_RESULT_BYTES else {"cut": text[: MAX_RESULT_BYTES // 2 - 10]}  # quotes double
 
     run.__doc__ = tool.__doc__
     return activity.defn(name=name)(run)
@@ -118,6 +118,10 @@ async def _heartbeats(details: Callable[[], dict[str, Any]]) -> AsyncIterator[No
         yield
     finally:
         beating.cancel()
+
+
+def _agent() -> Agent:
+    return Agent(model=chosen().model.name, weather=weather_source(), notice=chosen().notice)
 
 
 def _words(error: InvalidInput | ModelRefused | ModelUnavailable) -> str:

@@ -9,7 +9,7 @@ from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field, replace
 from typing import Literal
 
-from durable_demo.agent.model import Message, ToolCall
+from durable_demo.agent.model import Message, ModelReply, ToolCall
 from durable_demo.errors import InvalidInput
 from durable_demo.workflows.checks import whole
 
@@ -28,10 +28,15 @@ STATE_BYTES = 200_000
 MAX_FORGOTTEN = 1_000
 """Ids of messages that are remembered when their turns are not handed over any more."""
 
+MAX_EARLY_STOPS = 100
+"""Messages that may be stopped before they come."""
+
 MESSAGE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 BUSY = "Busy"
 """Type of the failure that asks to send the same message again in a moment."""
+ENDING = "Ending"
+"""Type of the failure that says that no more messages are taken."""
 
 TurnStatus = Literal["queued", "answering", "answered", "stopped", "failed"]
 Doing = Literal["idle", "answering", "ending", "ended"]
@@ -52,24 +57,26 @@ class UserMessage:
     retry_of: str = ""
 
     def checked(self) -> UserMessage:
-        """This message with the white space around its text stripped.
+        """This message, its text with line feeds only, spaces for tabs, and no white space around it.
 
         Raises:
             InvalidInput: It cannot be sent; the message says why.
         """
-        for name, value in (("message_id", self.id), ("retry_of", self.retry_of)):
-            if not isinstance(value, str) or not (MESSAGE_ID.match(value) or (name == "retry_of" and value == "")):
-                raise InvalidInput(f"{name} must have 1 to 64 letters, digits, dots, underscores and hyphens")
+        check_message_id("message_id", self.id)
+        if self.retry_of != "":
+            check_message_id("retry_of", self.retry_of)
+        if self.retry_of == self.id:
+            raise InvalidInput("a message cannot repeat itself", remedy="give it a message_id of its own")
         if not isinstance(self.text, str):
             raise InvalidInput(f"a message must be text, not {type(self.text).__name__}")
-        text = self.text.strip()
+        text = re.sub(r"\r\n?", "\n", self.text).expandtabs(4).strip()
         if not text:
             raise InvalidInput("the message is empty", remedy="type a question, such as: What's the weather in NYC?")
         if len(text) > MAX_MESSAGE:
             raise InvalidInput(
                 f"the message has {len(text):,} characters; {MAX_MESSAGE:,} are the most", remedy="make it shorter"
             )
-        if any(unicodedata.category(char) in {"Cc", "Cs"} and char not in "\n\r\t" for char in text):
+        if any(unicodedata.category(char) in {"Cc", "Cs"} and char != "\n" for char in text):
             raise InvalidInput(
                 "the message contains control characters", remedy="remove them; they often come with pasted text"
             )
@@ -173,6 +180,19 @@ class Agent:
     notice: str = ""
 
 
+@dataclass(frozen=True)
+class AgentReply:
+    """What `ask_model` returns.
+
+    Attributes:
+        reply: What the model says.
+        agent: What the agent works with, in the process that asked.
+    """
+
+    reply: ModelReply
+    agent: Agent
+
+
 @dataclass
 class ChatState:
     """Everything that a run hands over to the next one.
@@ -194,14 +214,14 @@ class ChatState:
         return next((turn for turn in self.turns if turn.id == message_id), None)
 
     def context(self, current: ChatTurn) -> list[Message]:
-        """What the model gets to answer a turn: as many whole turns before it as fit into CONTEXT_BYTES."""
-        repeated = {turn.retry_of for turn in self.turns if turn.over or turn is current}
+        """What the model gets to answer a turn: as many turns before it as fit into CONTEXT_BYTES, see `_newest`."""
+        repeated = {turn.retry_of for turn in self.turns if turn.status == "answered" or turn is current}
         before = [turn for turn in self.turns if turn.over and turn.id not in repeated]
         room = CONTEXT_BYTES - _size(current)
         return [message for turn in [*_newest(before, room), current] for message in turn.messages()]
 
     def trimmed(self) -> ChatState:
-        """This state with as many of the newest turns as fit into STATE_BYTES."""
+        """This state with as many of the newest turns as fit into STATE_BYTES, see `_newest`."""
         kept = _newest(self.turns, STATE_BYTES)
         dropped = [turn.id for turn in self.turns[: len(self.turns) - len(kept)]]
         return replace(self, turns=kept, forgotten=[*self.forgotten, *dropped][-MAX_FORGOTTEN:])
@@ -263,19 +283,33 @@ class ChatResult:
     workflow_id: str
 
 
+def check_message_id(name: str, value: object) -> None:
+    """Checks the id of a message.
+
+    Raises:
+        InvalidInput: It is none.
+    """
+    if not isinstance(value, str) or not MESSAGE_ID.match(value):
+        raise InvalidInput(f"{name} must have 1 to 64 letters, digits, dots, underscores and hyphens")
+
+
 def _newest(turns: list[ChatTurn], room: int) -> list[ChatTurn]:
-    """The newest of these turns whose sizes fit into so many bytes together, oldest first."""
+    """The newest of these turns that fit into so many bytes together, oldest first.
+
+    Whole turns; one that does not fit with its tools' results counts with its question and its answer.
+    """
     kept: list[ChatTurn] = []
     for turn in reversed(turns):
-        room -= _size(turn)
-        if room < 0:
+        fitting = next((form for form in (turn, replace(turn, steps=[])) if _size(form) <= room), None)
+        if fitting is None:
             break
-        kept.append(turn)
+        room -= _size(fitting)
+        kept.append(fitting)
     return kept[::-1]
 
 
 def _size(turn: ChatTurn) -> int:
-    return len(json.dumps(asdict(turn)))
+    return len(json.dumps(asdict(turn), ensure_ascii=False).encode())
 
 
 def sentences(parts: Iterable[str]) -> str:
