@@ -32,6 +32,7 @@ from durable_demo.workflows.quotes import check_quotes
 __all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
 
 WORKFLOW_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+WORKFLOW_TYPE = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 MAX_LISTED = 1_000
 CHAT_PREFIX = "chat-"
 """How the Workflow ID of each conversation begins."""
@@ -207,21 +208,27 @@ class DemoClient:
     def _run(self, workflow_id: str) -> Run:
         return (Chat if workflow_id.startswith(CHAT_PREFIX) else Run)(self._call, workflow_id)
 
-    async def runs(self, *, limit: int = 100) -> Runs:
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> Runs:
         """Workflows on this session's Task Queue, running and past, newest first, out of the last 1,000.
 
         Args:
             limit: How many at most, 1 to 1,000.
+            workflow_type: Only those of this type, such as `ChatWorkflow`; None for all.
 
         Raises:
-            InvalidInput: `limit` is out of range.
+            InvalidInput: `limit` is out of range, or `workflow_type` is no name.
             ServerUnreachable: The server does not answer.
         """
         if isinstance(limit, bool) or not isinstance(limit, int) or not 1 <= limit <= MAX_LISTED:
             raise InvalidInput(f"limit must be a whole number from 1 to {MAX_LISTED}, not {str(limit)[:40]}")
 
+        if workflow_type is not None and not (isinstance(workflow_type, str) and WORKFLOW_TYPE.match(workflow_type)):
+            raise InvalidInput(f"not the name of a workflow type: {printable(str(workflow_type)[:80])!r}")
+
         async def listed() -> Runs:
             query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
+            if workflow_type is not None:
+                query += f" AND WorkflowType = '{workflow_type}'"
             # The server lists what runs before what has ended: the newest are known when all have been seen.
             found = [item async for item in self.temporal.list_workflows(query, limit=MAX_LISTED)]
             found.sort(key=lambda item: item.start_time, reverse=True)

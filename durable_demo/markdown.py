@@ -28,15 +28,28 @@ _EMPTY = frozenset({"br", "hr"})
 MAX_DEPTH = 40
 """A text that is nested deeper is shown as it is: what lies deeper would be lost."""
 
-_parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(["table", "strikethrough"])
-_parser.disable(["html_block", "html_inline"])
+MAX_TOKENS = 5_000
+"""A text with more parts is shown as it is: a page would take seconds to build them."""
+MAX_CELLS = 5_000
+"""Of a text that may have more, tables are shown as they are: short rows are filled up to the longest."""
+
+
+def _parser(*extensions: str) -> MarkdownIt:
+    parser = MarkdownIt("commonmark", {"html": False, "maxNesting": MAX_DEPTH}).enable(["strikethrough", *extensions])
+    return parser.disable(["html_block", "html_inline"])
+
+
+_with_tables, _without_tables = _parser("table"), _parser()
 
 
 def parse(text: str) -> list[Node]:
     """The elements of a text; control characters are made visible. Never fails."""
     shown = printable(text.replace("\r\n", "\n").expandtabs(4))
-    tokens = list(_flat(_parser.parse(shown[:MAX_CHARACTERS])))
-    if any(token.level >= MAX_DEPTH - 1 for token in tokens):
+    lines = shown[:MAX_CHARACTERS].split("\n")
+    cells = len(lines) * max(line.count("|") for line in lines)
+    parser = _with_tables if cells <= MAX_CELLS else _without_tables
+    tokens = list(_flat(parser.parse(shown[:MAX_CHARACTERS])))
+    if len(tokens) > MAX_TOKENS or any(token.level >= MAX_DEPTH - 1 for token in tokens):
         return [["pre", {}, ["code", {}, shown]]]
     nodes = _children(iter(tokens))
     return [*nodes, ["p", {}, shown[MAX_CHARACTERS:]]] if len(shown) > MAX_CHARACTERS else nodes

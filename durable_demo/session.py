@@ -126,9 +126,9 @@ class Session:
         """The workflow with this Workflow ID, of whatever type, running or ended; see `DemoClient.attach`."""
         return self.client.attach(workflow_id)
 
-    async def runs(self, *, limit: int = 100) -> Runs:
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> Runs:
         """Workflows of this session's Task Queue, running and past, newest first; see `DemoClient.runs`."""
-        return await self.client.runs(limit=limit)
+        return await self.client.runs(limit=limit, workflow_type=workflow_type)
 
     async def assert_clean(self) -> None:
         """Ends a notebook: raises what went wrong in threads, callbacks and tasks, each once.

@@ -22,12 +22,15 @@ from rich.text import Text
 from durable_demo import events as e
 from durable_demo.chat import Chat
 from durable_demo.conversation import Conversation
-from durable_demo.errors import DemoError, InvalidInput, NotPossible, WorkerUnavailable
+from durable_demo.errors import DemoError, InvalidInput, NotPossible, ServerUnreachable, WorkerUnavailable
 from durable_demo.session import Session
 from durable_demo.terminal import LEFT, interrupts, show_error
+from durable_demo.vocabulary import CHAT
 from durable_demo.wording import Kind, line_key, line_kind, line_text, plural, printable
+from durable_demo.workflows.chat_data import UserMessage
 
 PROMPT = "User: "
+RETRY_PAUSE_S = 1.0
 BEGIN_DEADLINE = timedelta(seconds=30)
 """How long a Worker may take to say which model answers."""
 HELP = """\
@@ -219,6 +222,7 @@ class TerminalChat:
                 return True
             command = self._commands().get(line.split()[0])
             if command is None:
+                self.all_answered = False
                 self._screen.say(f"There is no command {line.split()[0]}.\n{HELP}")
                 return True
             return await command() is not False
@@ -262,7 +266,7 @@ class TerminalChat:
         return self.chat
 
     async def _newest(self) -> Chat:
-        for item in await self._session.runs():
+        for item in await self._session.runs(workflow_type=CHAT):
             if isinstance(item.run, Chat) and item.status == "RUNNING":
                 return item.run
         raise NotPossible("no conversation runs", remedy="start one: durable-demo chat")
@@ -305,11 +309,15 @@ class TerminalChat:
                 me.cancel()
 
         sending = asyncio.create_task(chat.send(text, message_id=message_id, retry_of=retry_of))
-        following = asyncio.create_task(self._follow(self._screen.show, is_over))
+        following = asyncio.create_task(self._follow_patiently(is_over))
         with self._screen.open(), interrupts(interrupted):
             try:
                 reply = await sending
                 await following
+            except asyncio.CancelledError:
+                if self._screen.conversation.turn(message_id) is None:
+                    self._screen.say("the message was not taken, as far as can be seen")
+                raise
             finally:
                 for task in (sending, following, *stops):
                     task.cancel()
@@ -321,6 +329,19 @@ class TerminalChat:
             await chat.stop(message_id)
         except DemoError as error:
             self._screen.say(str(error))
+
+    async def _follow_patiently(self, done: Callable[[], bool]) -> None:
+        """Shows what is new, also when the server is away at first: the message that is being sent waits as well."""
+        told = False
+        while True:
+            try:
+                await self._follow(self._screen.show, done)
+                return
+            except ServerUnreachable as error:
+                if not told:
+                    self._screen.say(f"{error.what}; waiting for it...", style=_STYLES["problem"])
+                told = True
+            await asyncio.sleep(RETRY_PAUSE_S)
 
     async def _follow(self, take: Callable[[e.Event], None], done: Callable[[], bool]) -> None:
         """Hands over what is new, until it is enough or the conversation has ended."""
@@ -350,11 +371,14 @@ def converse(
         Exit status: 130 if the reader left by Ctrl-C; 1 if a message that was not typed was not answered; else 0.
 
     Raises:
-        InvalidInput: `attach` and `resume` together, or `attach` is not the Workflow ID of a conversation.
+        InvalidInput: `attach` and `resume` together, `attach` is not the Workflow ID of a conversation, or `message`
+            cannot be sent.
         NotPossible: The conversation to go on with has ended, or there is none.
     """
     if attach and resume:
         raise InvalidInput("--attach and --resume exclude each other", remedy="leave one of them out")
+    if message is not None:
+        UserMessage("only", message).checked()  # before a conversation is begun for it
     screen = ChatScreen(console, as_json=as_json)
     session = Session()
     talk = TerminalChat(session, screen)
@@ -362,8 +386,8 @@ def converse(
     status = 0
     # The prompt needs this thread to itself: for a line editor, and so that Ctrl-C interrupts it.
     with asyncio.Runner() as runner:
-        runner.run(session.start())
         try:
+            runner.run(session.start())
             runner.run(talk.attach(attach) if attach or resume else talk.begin())
             if at_prompt:
                 screen.say("/help shows the commands, Ctrl-D leaves")

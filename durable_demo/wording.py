@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from datetime import datetime
 from functools import singledispatch
 from typing import Literal
@@ -307,11 +308,19 @@ def line_key(event: e.Event) -> str:
     return ""
 
 
+_HARMLESS = frozenset("\n\xad\u061c\u200c\u200d\u200e\u200f\u2060") | {chr(tag) for tag in range(0xE0020, 0xE0080)}
+"""Invisible, but part of ordinary text: joiners of letters and emoji, marks of direction, the tags of flags."""
+
+
 def printable(text: str) -> str:
-    """Text with control characters made visible, so that nothing from a workflow can garble or hide a line."""
+    """Text with control characters made visible, so that nothing from a workflow can garble or hide a line.
+
+    Spaces of all kinds and the marks that ordinary text of some languages needs stay as they are; what turns the
+    direction of all that follows does not.
+    """
     return "".join(
         char
-        if char.isprintable() or char in "\n\u200d"  # the joiner inside of emoji
+        if char.isprintable() or char in _HARMLESS or unicodedata.category(char) == "Zs"
         else f"\\x{ord(char):02x}"
         if ord(char) < 256
         else f"\\u{ord(char):04x}"

@@ -532,3 +532,17 @@ async def test_a_conversation_with_an_input_that_cannot_be_used_fails_and_says_w
     last = [event async for event in chat.events()][-1]
     assert isinstance(last, e.WorkflowFailed)
     assert "history_limit" in last.error
+
+
+async def test_conversations_are_listed_by_themselves_however_many_other_workflows_are_newer(demo: Session):
+    chat = await demo.start_chat()
+    await chat.send("Hello")
+    run = await demo.start_monty(min_sleep=60, max_sleep=60)
+    await listed(demo.client, chat)
+    assert {item.workflow_type for item in await demo.runs(workflow_type="ChatWorkflow")} == {"ChatWorkflow"}
+    assert (await demo.runs(workflow_type="ChatWorkflow", limit=1))[0].workflow_id == chat.id
+    for wrong in ("x' OR '1'='1", "", 7):
+        with pytest.raises(InvalidInput, match="workflow type"):
+            await demo.runs(workflow_type=wrong)  # type: ignore[arg-type]
+    await run.terminate()
+    await chat.end()

@@ -53,6 +53,8 @@ def test_a_link_goes_to_a_web_page_in_a_tab_of_its_own() -> None:
 def test_control_characters_are_made_visible_and_tabs_kept() -> None:
     assert parse("a\x00b\x1b[31m\u202ec") == [["p", {}, "a\\x00b\\x1b[31m\\u202ec"]]
     assert "\u202e" not in to_html("a&#8238;b")
+    ordinary = "12\u202f°C caf\xa0é می\u200cخواهم 👩\u200d💻 \u3000"
+    assert to_html(ordinary) == f"<p>{ordinary.rstrip()}</p>"
     assert parse("```\n\tx\n```") == [["pre", {}, ["code", {}, "    x\n"]]]
 
 
@@ -69,6 +71,17 @@ def test_any_text_becomes_json_and_html(text: str) -> None:
     assert "<script" not in to_html(text)
 
 
-@pytest.mark.parametrize("text", ["[" * 5000, ">" * 3000 + "x", "*a " * 8000, "x" * 30_000], ids=["[", ">", "*", "x"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[" * 5000,
+        ">" * 3000 + "x",
+        "*a " * 8000,
+        "x" * 30_000,
+        "|" * 12 + "\n" + "-|" * 12 + "\nx" * 6000,
+        "*a*" * 6000,
+    ],
+    ids=["[", ">", "*", "x", "|", "many"],
+)
 def test_a_text_made_to_be_slow_or_deep_is_shown(text: str) -> None:
-    assert parse(text)
+    assert len(json.dumps(parse(text))) < 300_000
