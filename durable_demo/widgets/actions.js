@@ -19,8 +19,8 @@ export function createNotice() {
 /**
  * One command as a button.
  *
- * `look()` gives `{label, reason, hint}`: the label, why it cannot be pressed now ("" if it can), and for a button that
- * can but will change nothing, why. It stays focusable while it cannot be pressed, so that the keyboard does not lose its
+ * `look()` gives `{label, reason, hint, args}`: the label, why it cannot be pressed now ("" if it can), for a button that
+ * can but will change nothing, why, and the command's arguments. It stays focusable while it cannot be pressed, so that the keyboard does not lose its
  * place; pressed all the same, it says the reason. `situation()` is what its event changes, as text; `done` is called
  * when the command was carried out.
  */
@@ -58,7 +58,8 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
     waitingFor = mine;
     update();
     const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BUSY_HINT_MS);
-    const answer = await feed.command(look().command ?? command);
+    const { command: name = command, args } = look();
+    const answer = await feed.command(name, args);
     clearTimeout(hint);
     notice.say(answer.ok || answer.alert ? "" : answer.message);
     if (answer.ok) done?.();

@@ -1,23 +1,31 @@
 // What went wrong, above everything else: errors of commands and the loss of the kernel.
 import { focusable, h, setText } from "./dom.js";
 
-/** The errors of the feed, each with what, why and what to do next, until somebody dismisses it. */
-export function createAlerts(feed) {
+/** Errors, each with what, why and what to do next, until somebody dismisses it: the feed's, and those of `more()`. */
+export function createAlerts(feed, more = () => []) {
   const el = h("div", { class: "dd-alerts" });
   const shown = new Map();
 
-  function makeAlert({ id, what, why, next }) {
+  function makeAlert({ id, what, why, next, text = "", dismiss = () => feed.command("dismiss", { alert: id }) }) {
     const paragraph = (name, words) => h("p", {}, h("strong", {}, name), words);
     return h(
       "div",
       { class: "dd-alert", role: "alert" },
-      h("div", { class: "dd-alert-words" }, paragraph("Error: ", what), ...(why ? [paragraph("Why: ", why)] : []), ...(next ? [paragraph("Next: ", next)] : [])),
-      focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => feed.command("dismiss", { alert: id }) }, "Dismiss"),
+      h(
+        "div",
+        { class: "dd-alert-words" },
+        paragraph("Error: ", what),
+        ...(why ? [paragraph("Why: ", why)] : []),
+        ...(next ? [paragraph("Next: ", next)] : []),
+        ...(text ? [focusable("div", { class: "dd-alert-text", tabindex: 0, role: "group", "aria-label": "Text" }, text)] : []),
+      ),
+      focusable("button", { type: "button", class: "dd-button dd-plain", onclick: dismiss }, "Dismiss"),
     );
   }
 
   function update() {
-    const current = new Set(feed.panel.summary.alerts.map((alert) => alert.id));
+    const alerts = [...feed.panel.summary.alerts, ...more()];
+    const current = new Set(alerts.map((alert) => alert.id));
     let vacated = -1;
     for (const [id, node] of shown) {
       if (current.has(id)) continue;
@@ -25,7 +33,7 @@ export function createAlerts(feed) {
       node.remove();
       shown.delete(id);
     }
-    for (const alert of feed.panel.summary.alerts) {
+    for (const alert of alerts) {
       if (shown.has(alert.id)) continue;
       const node = makeAlert(alert);
       shown.set(alert.id, node);

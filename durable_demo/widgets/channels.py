@@ -23,6 +23,8 @@ SHOWN_TURNS = 100
 MAX_ANSWER = markdown.MAX_CHARACTERS
 MAX_DETAIL = 4_000
 """Characters of a tool's arguments, of its result, of an error."""
+MAX_DETAILS = 40_000
+"""Characters of each of these in all steps of a turn; many steps share them."""
 MAX_STEPS = 50
 MAX_LABEL = 60
 
@@ -130,6 +132,7 @@ class PanelChannel(Channel):
 def _turn(turn: Turn) -> Message:
     """What a browser needs of a turn: its answer as a tree of elements, and once it is over also as it was written."""
     answer = _cut(turn.answer, MAX_ANSWER)
+    detail = min(MAX_DETAIL, MAX_DETAILS // max(1, min(len(turn.tools), MAX_STEPS)))
     return {
         "id": turn.message_id,
         "status": turn.status,
@@ -138,7 +141,7 @@ def _turn(turn: Turn) -> Message:
         "ended": turn.ended,
         "interim": _cut(printable(turn.interim), MAX_DETAIL),
         "progress": turn.progress,
-        "steps": [_step(use) for use in turn.tools[:MAX_STEPS]],
+        "steps": [_step(use, detail) for use in turn.tools[:MAX_STEPS]],
         "answer": answer if turn.over else "",
         "nodes": markdown.parse(answer),
         "model": one_line(turn.model),
@@ -148,22 +151,22 @@ def _turn(turn: Turn) -> Message:
     }
 
 
-def _step(use: ToolUse) -> Message:
+def _step(use: ToolUse, detail: int) -> Message:
     """A call of a tool, with a label such as ``get_weather(Cairo)``."""
     values = use.arguments.values() if isinstance(use.arguments, dict) else [use.arguments]
     words = one_line(", ".join(value if isinstance(value, str) else json.dumps(value) for value in values))
     return {
         "label": f"{one_line(use.tool)}({_cut(words, MAX_LABEL)})",
-        "arguments": _pretty(use.arguments),
-        "result": "" if use.result is None else _pretty(use.result),
-        "error": _cut(printable(use.error), MAX_DETAIL),
+        "arguments": _pretty(use.arguments, detail),
+        "result": "" if use.result is None else _pretty(use.result, detail),
+        "error": _cut(printable(use.error), detail),
         "attempt": use.attempt,
         "ended": use.ended,
     }
 
 
-def _pretty(value: Json) -> str:
-    return _cut(printable(json.dumps(value, indent=2, ensure_ascii=False, default=str)), MAX_DETAIL)
+def _pretty(value: Json, limit: int) -> str:
+    return _cut(printable(json.dumps(value, indent=2, ensure_ascii=False, default=str)), limit)
 
 
 def _cut(text: str, limit: int) -> str:

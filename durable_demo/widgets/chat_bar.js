@@ -14,13 +14,13 @@ export function createChatBar(feed, notice, onChosen) {
     command: "new_chat",
     pending: "One moment...",
     situation: () => String(chat.generation),
-    look: () => ({ label: "New conversation", reason: chat.summary.status || chat.following ? "" : "This is a new conversation" }),
+    look: () => ({ label: "New conversation", reason: chat.summary.status || chat.summary.problem || chat.following ? "" : "This is a new conversation" }),
     done: onChosen,
   });
   const past = createPast(feed, notice, onChosen);
   const banner = h("div", { class: "dd-warning", role: "status" });
   const reconnecting = h("div", { class: "dd-warning", role: "status" });
-  const problem = h("div", { class: "dd-problem" });
+  const problem = h("div", { class: "dd-problem", role: "status" });
   const el = h(
     "div",
     { class: "dd-chat-bar" },
@@ -39,7 +39,6 @@ export function createChatBar(feed, notice, onChosen) {
     setText(weather, summary.weather);
     setText(banner, summary.notice);
     setText(reconnecting, summary.connected ? "" : "Server not reachable, reconnecting...");
-    problem.hidden = !summary.problem;
     setText(problem, summary.problem ? `Problem: ${summary.problem}` : "");
     fresh.update();
     past.update();
@@ -65,12 +64,20 @@ function createPast(feed, notice, onChosen) {
   const button = focusable("button", { type: "button", class: "dd-button dd-plain", "aria-expanded": "false", "aria-controls": id, onclick: () => toggle(el.hidden) }, "Past conversations");
   let lost = false;
   let shown = "";
+  let listedWith = "";
 
-  async function toggle(open) {
+  /** The conversation shown, once somebody has said something in it. */
+  const begun = () => (chat.rows.length > 0 ? chat.summary.workflow_id : "");
+
+  function toggle(open) {
     el.hidden = !open;
     setAttribute(button, "aria-expanded", String(open));
+    if (open && !lost) ask();
     update();
-    if (!open || lost) return;
+  }
+
+  async function ask() {
+    listedWith = begun();
     const answer = await feed.command("list_chats");
     if (!answer.ok && !answer.alert) notice.say(answer.message);
   }
@@ -92,6 +99,7 @@ function createPast(feed, notice, onChosen) {
 
   function makeItem({ workflow_id, title, status, started }) {
     const here = workflow_id === chat.summary.workflow_id;
+    const words = title || (here && firstWords()) || "(nothing said yet)";
     const state = { RUNNING: here ? "shown now" : "open" }[status] ?? `ended: ${status}`;
     return h(
       "li",
@@ -99,18 +107,22 @@ function createPast(feed, notice, onChosen) {
       focusable(
         "button",
         { type: "button", class: "dd-past-item", "aria-current": here ? "true" : null, onclick: () => choose(workflow_id) },
-        h("span", { class: "dd-past-title" }, title || "(nothing said yet)"),
+        h("span", { class: "dd-past-title" }, words),
         h("span", { class: "dd-past-facts" }, `${calendar(started)}, ${state}`),
       ),
     );
   }
 
+  /** What the list calls a conversation; it is a moment behind. */
+  const firstWords = () => (chat.first === 0 && chat.rows.length > 0 ? chat.rows[0][1].text : "");
+
   function update() {
     if (el.hidden) return;
+    if (!lost && begun() !== "" && begun() !== listedWith) ask();
     const { chats } = panel.summary;
     hint.hidden = !lost && chats !== null && chats.length > 0;
     setText(hint, lost ? "Disconnected from the kernel" : chats === null ? "Looking for conversations..." : "No conversations yet");
-    const now = JSON.stringify([chats, chat.summary.workflow_id]);
+    const now = JSON.stringify([chats, chat.summary.workflow_id, firstWords()]);
     if (now === shown) return;
     shown = now;
     list.replaceChildren(...(chats ?? []).map(makeItem));

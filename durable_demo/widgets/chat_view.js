@@ -14,13 +14,10 @@ export const showsMonty = (trace) => trace.summary.workflow_type === MONTY;
 export function createChatView(feed, notice, outbox, voice, openTrace) {
   const composer = createComposer(feed, notice, outbox);
   const bar = createChatBar(feed, notice, () => {
-    outbox.clear();
+    outbox.leave();
     composer.focus();
   });
-  const transcript = createTranscript(feed, outbox, voice, (text) => {
-    composer.deliver(text);
-    composer.focus();
-  });
+  const transcript = createTranscript(feed, outbox, voice, composer);
   const status = createStatusBar(feed.trace, openTrace);
   const el = h("div", { class: "dd-chat" }, bar.el, transcript.el, composer.el, status.el);
 

@@ -99,16 +99,15 @@ class Chatting:
             self.following.follow(found)
         return found
 
-    async def stop(self) -> Answer:
-        """Stops the answer that is shown as being written, and never one that began since.
+    async def stop(self, message_id: str = "") -> Answer:
+        """Stops the answer in hand; if `message_id` names a message, its answer only.
 
         Raises:
             NotPossible: There is no conversation yet.
         """
         if self.talk.chat is None:
             raise NotPossible("no conversation is shown here", remedy='send a message: `panel.send("...")`')
-        answering = (turn.message_id for turn in self.channel.fold.turns if not turn.over)
-        return await self.talk.chat.stop(next(answering, ""))
+        return await self.talk.chat.stop(message_id)
 
     async def listed(self) -> list[dict[str, Any]]:
         """Conversations, running and ended, newest first, as a browser lists them."""
@@ -119,6 +118,5 @@ class Chatting:
                 "status": item.status,
                 "started": format_timestamp(item.started),
             }
-            for item in await self._demo.runs()
-            if item.workflow_type == CHAT
-        ][:MAX_LISTED]
+            for item in await self._demo.runs(workflow_type=CHAT, limit=MAX_LISTED)
+        ]

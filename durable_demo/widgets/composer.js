@@ -17,7 +17,7 @@ export function createComposer(feed, notice, outbox) {
     pending: "Stopping...",
     tone: "danger",
     situation: () => `${chat.generation} ${answering()?.[0]}`,
-    look: () => ({ label: "Stop", reason: "" }),
+    look: () => ({ label: "Stop", reason: "", args: { message_id: answering()?.[1].id ?? "" } }),
   });
   const error = h("p", { class: "dd-refusal", role: "status" });
   const help = h("p", { class: "dd-help", id: `${id}-help` });
@@ -59,20 +59,21 @@ export function createComposer(feed, notice, outbox) {
     input.focus();
   }
 
-  async function submit() {
+  function submit() {
     const text = input.value;
     if (text.trim() === "" || obstacle()) return;
     input.value = "";
     onInput();
-    await deliver(text);
+    outbox.send(text, composer);
   }
 
-  async function deliver(text) {
-    const answer = await outbox.send(text);
-    if (!answer.invalid) return;
-    input.value = [text, input.value].filter(Boolean).join("\n");
+  /** Takes a text back, with the reason, unless something else is being written; returns whether it did. */
+  function take(text, reason) {
+    if (!form.isConnected || input.value.trim() !== "") return false;
+    input.value = text;
     onInput();
-    setText(error, answer.message);
+    setText(error, reason);
+    return true;
   }
 
   /** As high as its text, up to what the style sheet allows. */
@@ -98,10 +99,10 @@ export function createComposer(feed, notice, outbox) {
     stop.update();
   }
 
-  return {
+  const composer = {
     el: form,
     update,
-    deliver,
+    take,
     focus: () => input.focus({ preventScroll: true }),
     setDisconnected(value) {
       lost = value;
@@ -109,4 +110,5 @@ export function createComposer(feed, notice, outbox) {
       update();
     },
   };
+  return composer;
 }

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from durable_demo.background import BackgroundLoop
     from durable_demo.events import Event
 
+SHOWN_END = 2_000
+"""Characters of a fold that are shown where it did not come to what was waited for."""
 BATCH_INTERVAL = timedelta(milliseconds=100)
 """At most one delta of a channel in this time: Jupyter drops messages above 1,000 a second."""
 
@@ -296,7 +298,7 @@ class FoldChannel(Channel, Generic[F, N]):
         except TimeoutError:
             raise StillRunning(
                 f"the {self.noun} did not come to `{_wording(predicate)}` within {timeout.total_seconds():g} s",
-                why=f"it ends like this:\n{self.fold.to_text(last=10)}",
+                why=f"it ends like this:\n{self.fold.to_text(last=10)[-SHOWN_END:]}",
                 remedy="wait longer with `timeout=`; `durable-demo doctor` tells whether server and Worker are well",
             ) from None
         finally:

@@ -224,7 +224,11 @@ class LiveTrace(anywidget.AnyWidget):
         if alerts:
             self._panel.alert(error)
         invalid = isinstance(error, InvalidInput)
-        self._feed.answer(command, ok=False, message=str(error), alert=alerts, invalid=invalid)
+        message = str(error)
+        if isinstance(error, DemoError) and not alerts and not invalid:
+            # Where it is shown, a button is the next step.
+            message = f"{error.what} ({error.why})" if error.why else error.what
+        self._feed.answer(command, ok=False, message=message, alert=alerts, invalid=invalid)
 
     def _hand_over(self, name: str, work: Work[T]) -> Pending[T]:
         """A command from Python: its error is shown in the browser and raised for whoever awaits it."""

@@ -10,6 +10,7 @@ export function createOutbox(feed) {
   const { chat } = feed;
   const listeners = new Set();
   let messages = [];
+  let lost = [];
 
   const notify = () => listeners.forEach((listener) => listener());
 
@@ -21,6 +22,35 @@ export function createOutbox(feed) {
   }
 
   const drop = (message) => keep((other) => other !== message);
+
+  /** A message that cannot stay where it is: its text goes back to where it was written, else into an alert. */
+  function giveBack(message, reason) {
+    drop(message);
+    const taken = message.composer.take(message.text, message.left ? "" : reason);
+    if (message.left || !taken) report(message, reason, taken);
+    notify();
+  }
+
+  /** One alert for all that have the same reason. */
+  function report({ id, text }, reason, taken) {
+    const what = `a message was not sent: ${reason}`;
+    const same = lost.find((alert) => alert.what === what);
+    const texts = [same?.text, taken ? "" : text].filter(Boolean).join("\n\n");
+    const next = taken ? "send it again: its text is back in the input" : (same?.next ?? "");
+    const dismiss = () => {
+      lost = lost.filter((alert) => alert.id !== id);
+      notify();
+    };
+    lost = [...lost.filter((alert) => alert !== same), { id, what, why: "", next, text: texts, dismiss }];
+  }
+
+  /** Another conversation is shown: what failed is given back, what is on its way goes on unseen. */
+  function leave(wanted) {
+    const leaving = messages.filter((message) => !message.left && wanted(message));
+    for (const message of leaving) message.left = true;
+    for (const message of leaving) if (message.reason) giveBack(message, message.reason);
+    if (leaving.length > 0) notify();
+  }
 
   async function transmit(message) {
     message.reason = "";
@@ -34,46 +64,57 @@ export function createOutbox(feed) {
     const answer = await feed.command("send", { text, message_id, retry_of }, ANSWERED_WITHIN_MS);
     clearTimeout(patience);
     if (answer.ok) setTimeout(() => drop(message), LATE_DELTA_MS);
-    else if (answer.invalid) drop(message);
-    else message.reason = answer.message;
+    else if (messages.includes(message)) fail(message, answer.message, answer.invalid);
+  }
+
+  /** It was not sent, as far as can be told; `invalid`: nor will it be, as it is. */
+  function fail(message, reason, invalid = false) {
+    if (invalid || message.left) return giveBack(message, reason);
+    message.reason = reason;
     notify();
-    return answer;
   }
 
   chat.listen(() => {
     const { workflow_id: here } = chat.summary;
     const arrived = new Set(chat.rows.map(([, turn]) => turn.id));
-    // What was meant for a conversation that is not shown any more has no place in this one.
-    keep(({ id, meantFor }) => !arrived.has(id) && (meantFor === "" || here === "" || meantFor === here));
+    keep(({ id }) => !arrived.has(id));
+    leave(({ meantFor }) => meantFor !== "" && meantFor !== here);
   });
 
   return {
-    /** `{id, text, sent, reason, slow}` each; `reason` is why it was not sent, "" while it is on its way. */
+    /** For the conversation shown: `{id, text, sent, reason, slow}`; `reason` is why it was not sent, "" on its way. */
     get messages() {
-      return messages;
+      return messages.filter((message) => !message.left);
     },
 
-    /** Sends a text, as a new message or instead of an earlier one; resolves to the kernel's answer. */
-    send(text, retryOf = "") {
+    /** Alerts about messages that were not sent and have no place in the conversation shown. */
+    get lost() {
+      return lost;
+    },
+
+    /** Sends a text, as a new message or instead of an earlier one; `composer` takes it back if it cannot be sent. */
+    send(text, composer, retryOf = "") {
       const bytes = crypto.getRandomValues(new Uint8Array(16));
       const id = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
-      const message = { id, text, retryOf, sent: new Date().toISOString(), meantFor: chat.summary.workflow_id, reason: "", slow: false };
+      const meantFor = chat.summary.workflow_id;
+      const message = { id, text, composer, retryOf, meantFor, sent: new Date().toISOString(), reason: "", slow: false, left: false };
       messages = [...messages, message];
-      return transmit(message);
+      transmit(message);
     },
 
     /** Sends a message again that was not sent; with the same id, so that it is one message even if it was. */
-    again: transmit,
+    again(message) {
+      if (message.reason) transmit(message);
+    },
 
     drop,
 
-    /** Forgets all: another conversation is shown. */
-    clear: () => keep(() => false),
+    /** Another conversation was chosen. */
+    leave: () => leave(() => true),
 
     /** The kernel is gone: nothing is on its way any more. */
     lose(reason) {
-      for (const message of messages) message.reason ||= reason;
-      notify();
+      for (const message of messages) if (!message.reason) fail(message, reason);
     },
 
     listen(listener) {

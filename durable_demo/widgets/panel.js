@@ -84,7 +84,7 @@ function createStartAction(feed, notice) {
 /** The whole panel over a feed; `outbox` and `memory` are shared by all views of it. */
 export function createPanel(feed, outbox, memory) {
   const notice = createNotice();
-  const alerts = createAlerts(feed);
+  const alerts = createAlerts(feed, () => outbox.lost);
   const start = createStartAction(feed, notice);
   const runActions = createRunActions(feed, notice);
   const voice = createVoice(feed);
@@ -122,6 +122,7 @@ export function createPanel(feed, outbox, memory) {
     setText(dotWords, paused ? " paused" : " running");
   }
   const unlisten = feed.listen(update);
+  const unlistenOutbox = outbox.listen(alerts.update);
   update();
   return {
     el,
@@ -132,6 +133,7 @@ export function createPanel(feed, outbox, memory) {
     },
     dispose() {
       unlisten();
+      unlistenOutbox();
       trace.dispose();
       chat.dispose();
       voice.dispose();

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from durable_demo.chat import Chat
+from durable_demo.client import MAX_LISTED
 from durable_demo.conversation import Conversation
-from durable_demo.errors import ServerUnreachable, WorkflowNotFound
+from durable_demo.errors import ServerUnreachable, StillRunning, WorkflowNotFound
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.widgets import assets
 from durable_demo.widgets.chatting import Chatting
@@ -177,13 +179,16 @@ class Panel(LiveTrace):
 
     async def _attach(self) -> None:
         async with self._one_start:
-            for item in await self._demo.runs():
-                if item.status != "RUNNING":
-                    continue
-                if item.workflow_type == MONTY and self.run is None:
-                    self._watched.follow(item.run)
-                if item.workflow_type == CHAT and not self._chatting.talk.begun and isinstance(item.run, Chat):
-                    self._chatting.open(item.run)
+            monty, chat = await self._newest(MONTY), await self._newest(CHAT)
+            if monty is not None and self.run is None:
+                self._watched.follow(monty)
+            if isinstance(chat, Chat) and not self._chatting.talk.begun:
+                self._chatting.open(chat)
+
+    async def _newest(self, workflow_type: str) -> Run | None:
+        """The newest workflow of a type that runs."""
+        runs = await self._demo.runs(workflow_type=workflow_type, limit=MAX_LISTED)
+        return next((item.run for item in runs if item.status == "RUNNING"), None)
 
     def _commands(self) -> dict[str, Command]:
         async def start() -> Reply:
@@ -193,15 +198,19 @@ class Panel(LiveTrace):
         def send(text: str, message_id: str, retry_of: str) -> Work[Reply]:
             sending = self._sending(UserMessage(message_id, text, retry_of))
 
-            async def answered() -> Reply:
-                await sending()
+            async def taken() -> Reply:
+                with suppress(StillRunning):  # it was taken, and its turn shows that it waits
+                    await sending()
                 return True, ""
 
-            return answered
+            return taken
 
-        async def stop() -> Reply:
-            answer = await self._chatting.stop()
-            return answer.accepted, answer.message
+        def stop_answer(message_id: str) -> Work[Reply]:
+            async def stop() -> Reply:
+                answer = await self._chatting.stop(message_id)
+                return answer.accepted, answer.message
+
+            return stop
 
         async def done() -> Reply:
             return True, ""
@@ -222,7 +231,7 @@ class Panel(LiveTrace):
             **super()._commands(),
             "start_monty": Command(lambda: start),
             "send": Command(send, {"text": str, "message_id": str, "retry_of": str}, alerts=False),
-            "stop_answer": Command(lambda: stop),
+            "stop_answer": Command(stop_answer, {"message_id": str}),
             "new_chat": Command(new),
             "open_chat": Command(open_one, {"workflow_id": str}),
             "list_chats": Command(lambda: list_all),

@@ -6,11 +6,11 @@ import { createOutgoingView, createTurnView } from "./turn_view.js";
 const EXAMPLES = ["What's the weather in NYC?", "Which is warmer, Cairo or Oslo?", "What is 12% of 250?", "What can you do?"];
 const SPOKEN_CHARACTERS = 500;
 
-/** The transcript of the channel `chat`; `send(text)` is called when somebody chooses an example. */
-export function createTranscript(feed, outbox, voice, send) {
+/** The transcript of the channel `chat`; `composer` is where the keyboard goes on after what has gone. */
+export function createTranscript(feed, outbox, voice, composer) {
   const { chat } = feed;
   const waiting = h("p", {});
-  const examples = EXAMPLES.map((text) => focusable("button", { type: "button", class: "dd-button dd-example", onclick: () => send(text) }, text));
+  const examples = EXAMPLES.map((text) => focusable("button", { type: "button", class: "dd-button dd-example", onclick: () => tryOut(text) }, text));
   const welcome = h(
     "div",
     { class: "dd-welcome" },
@@ -66,12 +66,12 @@ export function createTranscript(feed, outbox, voice, send) {
     for (const [number, turn] of chat.rows) {
       let view = turns.get(number);
       if (view === undefined) {
-        view = createTurnView(({ text, id }) => submit(text, id));
+        view = createTurnView((turn) => retry(number, turn));
         turns.set(number, view);
         turnsHost.append(view.el);
         stale.add(number);
       }
-      const last = number === chat.next - 1 && outbox.messages.length === 0 && !chat.ended;
+      const last = isLast(number);
       // What is over is drawn again only if it was changed or a message has come after it.
       if (stale.has(number) || turn.ended === "" || number >= chat.next - 2) view.update(turn, { waits, last });
       waits ||= turn.ended === "";
@@ -86,30 +86,40 @@ export function createTranscript(feed, outbox, voice, send) {
       view.el.remove();
       outgoing.delete(message);
     }
+    const waits = chat.rows.some(([, turn]) => turn.ended === "");
     for (const message of outbox.messages) {
       if (!outgoing.has(message)) {
-        const view = createOutgoingView(message, outbox);
+        const view = createOutgoingView(message, outbox, composer.focus);
         outgoing.set(message, view);
         outgoingHost.append(view.el);
         end.follow();
       }
-      outgoing.get(message).update();
+      outgoing.get(message).update({ waits, open: !chat.ended && !unreadable() });
     }
   }
 
   function drawEmpty() {
-    const nothing = chat.rows.length === 0 && outgoing.size === 0;
-    const opening = chat.following && chat.summary.status === "";
-    empty.hidden = !nothing;
-    content.hidden = nothing;
-    welcome.hidden = !chat.ready || opening || chat.ended;
-    waiting.hidden = !welcome.hidden;
-    setText(waiting, chat.ended ? "Nothing was said in this conversation." : opening ? "Opening the conversation..." : "Waiting for the kernel: it may be busy with a cell.");
+    empty.hidden = !nothingSaid();
+    content.hidden = nothingSaid();
+    const why = obstacle();
+    welcome.hidden = why !== "";
+    waiting.hidden = why === "";
+    setText(waiting, why);
   }
 
-  /** Answers that have just come are said; those that were there before are not. */
+  /** Why there is nothing to read, unless it is a new conversation. */
+  function obstacle() {
+    if (!chat.ready) return "Waiting for the kernel: it may be busy with a cell.";
+    if (chat.ended) return "Nothing was said in this conversation.";
+    if (unreadable()) return "This conversation cannot be shown. New conversation begins another.";
+    return chat.following && chat.summary.status === "" ? "Opening the conversation..." : "";
+  }
+
+  const unreadable = () => chat.summary.status === "" && chat.summary.problem !== "";
+
+  /** Answers that have just come are said, and what was not sent; answers that were there before are not. */
   function tell() {
-    const news = [];
+    const news = [...outgoing.values()].map((view) => view.news()).filter(Boolean);
     for (const [number, turn] of chat.rows) {
       if (turn.ended === "" || told.has(turn.id)) continue;
       told.add(turn.id);
@@ -123,8 +133,19 @@ export function createTranscript(feed, outbox, voice, send) {
     if (event.target.closest("summary")) end.leave();
   }
 
-  function submit(text, retryOf) {
-    outbox.send(text, retryOf);
+  const nothingSaid = () => chat.rows.length === 0 && outbox.messages.length === 0;
+
+  /** Whether nothing came after a turn, and something may. */
+  const isLast = (number) => number === chat.next - 1 && outbox.messages.length === 0 && !chat.ended;
+
+  // The second click of a double click finds these conditions changed, if not yet the page.
+  function tryOut(text) {
+    if (nothingSaid()) outbox.send(text, composer);
+    composer.focus();
+  }
+
+  function retry(number, { text, id }) {
+    if (isLast(number)) outbox.send(text, composer, id);
     log.focus({ preventScroll: true });
   }
 

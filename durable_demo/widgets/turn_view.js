@@ -31,22 +31,43 @@ function whenChanged(draw) {
   };
 }
 
-/** A message that is on its way, or was not sent. */
-export function createOutgoingView(message, outbox) {
+/** A message that is on its way, or was not sent; `onDone()` is called when the button that was pressed goes. */
+export function createOutgoingView(message, outbox, onDone) {
   const speaker = createSpeaker("User");
   const state = h("p", { class: "dd-sending" });
-  const button = (label, onclick) => focusable("button", { type: "button", class: "dd-button dd-small", onclick }, label);
-  const actions = h("div", { class: "dd-turn-actions" }, button("Retry", () => outbox.again(message)), button("Discard", () => outbox.drop(message)));
+  let said = "";
+  const button = (label, act) => focusable("button", { type: "button", class: "dd-button dd-small", onclick: () => press(act) }, label);
+  const actions = h("div", { class: "dd-turn-actions" }, button("Retry", outbox.again), button("Discard", outbox.drop));
   const words = h("div", { class: "dd-words" }, message.text);
   const el = h("div", { class: "dd-turn" }, h("div", { class: "dd-message dd-user" }, speaker.el, words, state, actions));
   speaker.update(message.sent);
+
+  function press(act) {
+    act(message);
+    onDone();
+  }
+
+  function doing({ waits, open }) {
+    const { reason, slow } = message;
+    const remedy = open ? "Retry sends it again." : "New conversation begins another, with this text.";
+    if (reason) return `Not sent: ${reason.replace(/\.?$/, ".")} ${remedy}`;
+    if (!slow) return "Sending...";
+    return waits ? "Waiting: messages before it are not answered yet..." : "Still sending: the kernel is busy, or no Worker runs...";
+  }
+
   return {
     el,
-    update() {
-      const { reason, slow } = message;
-      el.classList.toggle("dd-not-sent", reason !== "");
-      setText(state, reason ? `Not sent: ${reason}` : slow ? "Still sending: the kernel is busy, or no Worker runs..." : "Sending...");
-      actions.hidden = reason === "";
+    /** `waits`: an earlier turn is still being answered. `open`: the conversation takes messages. */
+    update(around) {
+      el.classList.toggle("dd-not-sent", message.reason !== "");
+      setText(state, doing(around));
+      actions.hidden = message.reason === "";
+    },
+    /** What a screen reader has not heard yet: that it was not sent. */
+    news() {
+      const fresh = message.reason !== said && message.reason !== "";
+      said = message.reason;
+      return fresh ? `Not sent: ${said}` : "";
     },
   };
 }

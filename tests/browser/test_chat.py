@@ -171,6 +171,30 @@ async def test_a_new_conversation_and_the_old_one_again(open_notebook: OpenNoteb
     await clean(notebook)
 
 
+async def test_a_conversation_that_does_not_exist_can_be_left(open_notebook: OpenNotebook, lab: Lab) -> None:
+    opening = 'panel.open_chat("chat-00000000").id'
+    notebook = await open_notebook(lab.write("chat-nowhere.ipynb", SESSION, PANEL, opening))
+    await notebook.run_through("Panel(")
+    panel = notebook.panel()
+    await expect(panel.root).to_be_visible()
+    await notebook.run_cell("open_chat")
+    await expect(panel.root.get_by_role("status").filter(has_text="Problem: ")).to_contain_text("chat-00000000")
+    await panel.ask(NYC)
+    reason = re.compile("chat-00000000.*New conversation begins another, with this text")
+    await expect(panel.root.get_by_text("Not sent: ").first).to_contain_text(reason)
+    for width in (1400, 450):
+        await notebook.page.set_viewport_size({"width": width, "height": 1000})
+        assert await panel.sticking_out() == [], f"{width} px"
+        await notebook.screenshot(f"chat-nowhere-{width}")
+    await panel.button("New conversation").click()
+    await expect(panel.composer).to_have_value(NYC)
+    await expect(panel.root.get_by_role("alert")).to_contain_text("its text is back in the input")
+    await expect(panel.turns).to_have_count(0)
+    await notebook.screenshot("chat-given-back")
+    await panel.composer.press("Enter")
+    await answered(panel.turns.first, ANSWER)
+
+
 async def test_looks_in_both_themes_wide_and_narrow(open_notebook: OpenNotebook, lab: Lab) -> None:
     notebook = await open_notebook(lab.write("chat-looks.ipynb", SESSION, PANEL, CLEAN))
     await notebook.run_through("Panel(")

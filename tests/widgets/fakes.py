@@ -157,7 +157,7 @@ class FakeChat(FakeRun, Chat):
         return ChatReply(message_id, "answered", f"You said: {text}")
 
     async def stop(self, message_id: str = "") -> Answer:
-        return await self._verb("stop")
+        return await self._verb(f"stop {message_id}".strip())
 
 
 @dataclass
@@ -211,5 +211,5 @@ class FakeSession:
         known = [chat for chat in self.chats if chat.id == workflow_id]
         return known[0] if known else FakeRun(workflow_id)
 
-    async def runs(self) -> list[Listed]:
-        return self.listed
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> list[Listed]:
+        return [item for item in self.listed if workflow_type in {None, item.workflow_type}][:limit]

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Callable
 from datetime import UTC, datetime
 
 import pytest
 
+from durable_demo import events as e
 from durable_demo.conversation import Conversation
 from durable_demo.errors import InvalidInput, NotPossible, ServerUnreachable, StillRunning
 from durable_demo.widgets import Panel
@@ -91,10 +93,10 @@ async def test_a_message_that_cannot_be_sent_is_answered_in_words_and_begins_no_
 
 async def test_a_message_that_was_not_sent_is_told_where_it_stands_and_can_be_sent_again(session: FakeSession) -> None:
     panel = make_panel(session)
-    session.start_error = ServerUnreachable("no server answers", remedy="durable-demo status")
+    session.start_error = ServerUnreachable("no server answers", why="it is down", remedy="await demo.start()")
     answer = await send(panel, "Hello")
     assert (answer["ok"], answer["invalid"], answer["alert"]) == (False, False, False)
-    assert "no server answers" in str(answer["message"])
+    assert answer["message"] == "no server answers (it is down)", "what to do next is a button there"
     assert told(panel, "panel")["summary"]["alerts"] == []
     assert session.background.unseen_errors() == []
     session.start_error = None
@@ -113,14 +115,24 @@ async def test_an_unexpected_error_of_a_message_reaches_assert_clean(session: Fa
     )
 
 
-async def test_stop_reaches_the_conversation_and_not_monty(session: FakeSession) -> None:
+async def test_a_message_that_was_taken_and_still_waits_was_sent(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.send("Hello")
+    session.chats[0].error = StillRunning("chat-00000001 has not answered within 0:02:00")
+    assert (await send(panel, "Hello", "m2"))["ok"] is True
+    with pytest.raises(StillRunning):
+        await panel.send("Hello")
+
+
+async def test_stop_reaches_the_message_that_the_browser_names_and_not_monty(session: FakeSession) -> None:
     panel = make_panel(session)
     with pytest.raises(NotPossible, match="no conversation is shown here"):
         await panel.stop_answer()
     await panel.start_monty()
     await panel.send("Hello")
-    assert (await command(panel, "stop_answer"))["ok"] is True
-    assert session.chats[0].verbs == ["stop"]
+    assert (await command(panel, "stop_answer", message_id="m7"))["ok"] is True
+    assert (await panel.stop_answer()).accepted
+    assert session.chats[0].verbs == ["stop m7", "stop"]
     assert session.begun[0].verbs == []
 
 
@@ -131,7 +143,8 @@ async def test_stop_reaches_the_conversation_and_not_monty(session: FakeSession)
         ("send", {"text": "hi", "message_id": "m1", "retry_of": None}),
         ("send", {"text": 7, "message_id": "m1", "retry_of": ""}),
         ("send", {"text": "hi", "message_id": "m1", "retry_of": "", "timeout": 1}),
-        ("stop_answer", {"message_id": "m1"}),
+        ("stop_answer", {}),
+        ("stop_answer", {"message_id": None}),
         ("new_chat", {"x": 1}),
         ("open_chat", {}),
         ("open_chat", {"workflow_id": ["chat-1"]}),
@@ -232,6 +245,36 @@ async def test_a_new_panel_picks_up_the_newest_conversation_that_runs_and_the_ne
     await panel.until(lambda trace: trace.summary.workflow_id == monty.id, 5)
     await panel.send("Hello")
     assert [text for _, text, _ in chats[1].received] == ["Hello"]
+
+
+async def test_what_ran_before_a_hundred_others_is_found_and_listed(session: FakeSession) -> None:
+    chat, monty = FakeChat("chat-1"), FakeRun()
+    chat.begun()
+    monty.started()
+    others = [Listed(FakeRun(f"order-{number}"), workflow_type="OrderWorkflow") for number in range(150)]
+    session.listed = [*others, Listed(chat, workflow_type="ChatWorkflow"), Listed(monty)]
+    panel = make_panel(session, attach=True)
+    await panel.until_chat(lambda conversation: conversation.summary.workflow_id == chat.id, 5)
+    await panel.until(lambda trace: trace.summary.workflow_id == monty.id, 5)
+    assert (await command(panel, "list_chats"))["ok"] is True
+    await eventually(lambda: told(panel, "panel")["summary"]["chats"] is not None, "they were told")
+    assert [item["workflow_id"] for item in told(panel, "panel")["summary"]["chats"]] == ["chat-1"]
+
+
+async def test_a_turn_of_many_large_steps_stays_small_enough_to_send(session: FakeSession) -> None:
+    panel = make_panel(session)
+    await panel.send("first")
+    chat = session.chats[0]
+    chat.push(e.MessageReceived(message_id="m2", text="x", **chat.common()))
+    for number in range(100):
+        call = {"message_id": "m2", "call_id": f"tool:m2:1:{number}", "tool": "get_city"}
+        chat.push(e.ToolCalled(arguments={"city": "x" * 4_000}, **call, **chat.common()))
+        chat.push(e.ToolAnswered(result="y" * 4_000, error="z" * 4_000, attempt=1, **call, **chat.common()))
+    await panel.until_chat(lambda conversation: len(conversation.turns[-1].tools) == 100, 5)
+    receive(panel, {"t": "hello"})
+    _, turn = told(panel, "chat")["rows"][-1]
+    assert len(turn["steps"]) == 50
+    assert len(json.dumps(turn)) < 150_000
 
 
 # --- both at once ----------------------------------------------------------------------------------------------------
