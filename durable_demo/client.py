@@ -10,6 +10,7 @@ import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import temporalio.client
@@ -150,17 +151,7 @@ class DemoClient:
         )
         monty = (monty if history_limit is None else replace(monty, history_limit=history_limit)).checked()
         workflow_id = f"monty-python-{uuid4().hex[:8]}"
-        await self._call(
-            self.temporal.start_workflow(
-                MontyPythonWorkflow.run,
-                monty,
-                id=workflow_id,
-                task_queue=self.task_queue,
-                task_timeout=settings.WORKFLOW_TASK_TIMEOUT,
-                id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
-            ),
-            "start the workflow",
-        )
+        await self._start(MontyPythonWorkflow.run, monty, workflow_id)
         return Run(self._call, workflow_id)
 
     async def start_chat(self, *, history_limit: int | None = None) -> Chat:
@@ -175,18 +166,21 @@ class DemoClient:
         """
         chat = (ChatInput() if history_limit is None else ChatInput(history_limit=history_limit)).checked()
         workflow_id = f"{CHAT_PREFIX}{uuid4().hex[:8]}"
+        await self._start(ChatWorkflow.run, chat, workflow_id)
+        return Chat(self._call, workflow_id)
+
+    async def _start(self, workflow: Any, given: object, workflow_id: str) -> None:
         await self._call(
             self.temporal.start_workflow(
-                ChatWorkflow.run,
-                chat,
+                workflow,
+                given,
                 id=workflow_id,
                 task_queue=self.task_queue,
                 task_timeout=settings.WORKFLOW_TASK_TIMEOUT,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             ),
-            "start the conversation",
+            "start the workflow",
         )
-        return Chat(self._call, workflow_id)
 
     def attach(self, workflow_id: str) -> Run:
         """The workflow with this Workflow ID, of whatever type, running or ended. Asks the server nothing yet.

@@ -46,6 +46,8 @@ with workflow.unsafe.imports_passed_through():
 TITLE_LENGTH = 60
 HEARTBEAT_TIMEOUT = timedelta(seconds=2)
 """A dead Worker is noticed this soon."""
+INTRODUCTION_TIMEOUT = timedelta(seconds=3)
+"""It takes no time; so a Worker that dies meanwhile is noticed this soon."""
 MODEL_TIMEOUT = timedelta(minutes=2)
 TOOL_TIMEOUT = timedelta(seconds=20)
 RETRY = RetryPolicy(
@@ -86,7 +88,7 @@ class ChatWorkflow:
         try:
             if self._state.agent is None:
                 self._state.agent = await workflow.execute_activity(
-                    introduce_agent, start_to_close_timeout=TOOL_TIMEOUT, activity_id="introduce_agent"
+                    introduce_agent, start_to_close_timeout=INTRODUCTION_TIMEOUT, activity_id="introduce_agent"
                 )
             while not (self._ending and self._next() is None):
                 await workflow.wait_condition(
