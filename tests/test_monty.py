@@ -295,15 +295,17 @@ async def test_a_stop_during_continue_as_new_is_not_lost(demo: Session):
 
 async def test_a_flood_of_signals_keeps_the_history_bounded(demo: Session):
     run = await demo.start_monty(**LONG, history_limit=20)
-    for _ in range(15):
+    # More than twice the limit, so that it is reached however few Workflow Tasks take all of them.
+    for _ in range(30):
         await run.pause()
         await run.resume()
+    await until(run, "workflow_continued_as_new")
     await run.stop()
     assert (await run.result()).final_status == "stopped"
     events = await everything(run)
     assert any(event.event == "workflow_continued_as_new" for event in events)
     paused = [event.event for event in events if event.event in ("workflow_paused", "workflow_resumed")]
-    assert paused == ["workflow_paused", "workflow_resumed"] * 15
+    assert paused == ["workflow_paused", "workflow_resumed"] * 30
 
 
 async def test_own_quotes_come_first_at_the_start_and_while_it_runs(demo: Session):
