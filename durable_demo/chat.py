@@ -37,7 +37,9 @@ from durable_demo.workflows.checks import number
 ANSWER_TIMEOUT = timedelta(minutes=2)
 LONGEST_TIMEOUT = timedelta(days=30)
 EVERY_TURN = 1_000_000
+"""Turns that `history()` keeps: more than any conversation has."""
 LOOK_INTERVAL_S = 2.0
+"""How often a `send()` that waits looks whether the conversation still runs."""
 RETRY_PAUSE_S = 0.25
 """Pause before a message is sent again to a conversation that is busy, or to a server that is away."""
 REFUSAL_TURNS = 20

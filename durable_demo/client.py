@@ -26,13 +26,13 @@ from durable_demo.vocabulary import CHAT
 from durable_demo.wording import calendar, one_line, printable, seconds
 from durable_demo.workflows.chat import ChatWorkflow
 from durable_demo.workflows.chat_data import ChatInput, ChatReply
+from durable_demo.workflows.checks import PLAIN_ID, PLAIN_ID_WORDS
 from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonInput
 from durable_demo.workflows.quotes import check_quotes
 
 __all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
 
-WORKFLOW_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 WORKFLOW_TYPE = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 MAX_LISTED = 1_000
 CHAT_PREFIX = "chat-"
@@ -191,10 +191,10 @@ class DemoClient:
         Raises:
             InvalidInput: Not a Workflow ID (1 to 64 letters, digits, dots, underscores and hyphens).
         """
-        if not isinstance(workflow_id, str) or not WORKFLOW_ID.match(workflow_id):
+        if not isinstance(workflow_id, str) or not PLAIN_ID.match(workflow_id):
             raise InvalidInput(
                 f"not a Workflow ID: {printable(str(workflow_id)[:80])!r}",
-                why="a Workflow ID has 1 to 64 letters, digits, dots, underscores and hyphens",
+                why=f"a Workflow ID has {PLAIN_ID_WORDS}",
                 remedy="look at `await demo.runs()`",
             )
         return self._run(workflow_id)

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 from durable_demo import events as e
 from durable_demo.markdown import to_html
-from durable_demo.trace import ENDED
+from durable_demo.trace import ENDED, is_news
 from durable_demo.wording import clock, compact, one_line, printable
 
 MAX_TURNS = 500
@@ -168,12 +168,10 @@ class Conversation:
         """
         changed: dict[str, None] = {}
         for event in events:
-            if not event.tick:
-                if event.offset <= self.last_fact:
-                    continue
-                self.last_fact = event.offset
-            elif self.summary.ended and not isinstance(event, e.Error):
+            if not is_news(event, self.last_fact, ended=self.summary.ended):
                 continue
+            if not event.tick:
+                self.last_fact = event.offset
             self.summary = _summarize(self.summary, event)
             for turn in self._read(event):
                 self._turns[turn.message_id] = turn

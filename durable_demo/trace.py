@@ -24,6 +24,13 @@ PROGRESS_STEP = 5.0
 ENDED = frozenset({"COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT"})
 
 
+def is_news(event: e.Event, last_fact: str, *, ended: bool) -> bool:
+    """Whether a fold takes an event: each fact once, ticks until the workflow has ended."""
+    if event.tick:
+        return not ended or isinstance(event, e.Error)
+    return event.offset > last_fact
+
+
 @dataclass(frozen=True)
 class Line:
     """One line of the trace.
@@ -142,12 +149,10 @@ class Trace:
         """
         changed: dict[int, Line] = {}
         for event in events:
-            if not event.tick:
-                if event.offset <= self.last_fact:
-                    continue
-                self.last_fact = event.offset
-            elif self.summary.ended and not isinstance(event, e.Error):
+            if not is_news(event, self.last_fact, ended=self.summary.ended):
                 continue
+            if not event.tick:
+                self.last_fact = event.offset
             for text, kind, key in self._read(event):
                 line = self._write(event.timestamp, text, kind, key)
                 changed[line.number] = line

@@ -119,10 +119,10 @@ class ChatWorkflow:
         try:
             await self._answer(turn)
         except ActivityError as error:
-            if is_cancelled_exception(error) and turn.id not in self._stopping:
-                raise  # the whole conversation is canceled
             if turn.id in self._stopping:
                 self._end(turn, "stopped", _written(error))
+            elif is_cancelled_exception(error):
+                raise  # the whole conversation is canceled
             else:
                 self._end(turn, "failed", f"I could not get an answer: {_reason(error)}. You can retry, or ask again.")
         self._current = None

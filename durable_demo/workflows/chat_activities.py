@@ -81,10 +81,11 @@ async def ask_model(request: ModelRequest) -> AgentReply:
 
 def _tool_activity(name: str, tool: Callable[..., dict[str, Any]]) -> Callable[[dict[str, Any]], Any]:
     """The Activity that runs a tool; it has the tool's name."""
+    signature = inspect.signature(tool)
 
     async def run(arguments: dict[str, Any]) -> dict[str, Any]:
         try:
-            inspect.signature(tool).bind(**arguments)
+            signature.bind(**arguments)
         except TypeError as error:
             raise ApplicationError(f"{name}: {error}", type="InvalidInput", non_retryable=True) from None
         async with _heartbeats(dict):

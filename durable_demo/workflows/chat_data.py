@@ -11,7 +11,7 @@ from typing import Literal
 
 from durable_demo.agent.model import Message, ModelReply, ToolCall
 from durable_demo.errors import InvalidInput
-from durable_demo.workflows.checks import whole
+from durable_demo.workflows.checks import PLAIN_ID, PLAIN_ID_WORDS, whole
 
 MAX_MESSAGE = 4_000
 """Characters of a message."""
@@ -30,8 +30,6 @@ MAX_FORGOTTEN = 1_000
 
 MAX_EARLY_STOPS = 100
 """Messages that may be stopped before they come."""
-
-MESSAGE_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 
 BUSY = "Busy"
 """Type of the failure that asks to send the same message again in a moment."""
@@ -289,8 +287,8 @@ def check_message_id(name: str, value: object) -> None:
     Raises:
         InvalidInput: It is none.
     """
-    if not isinstance(value, str) or not MESSAGE_ID.match(value):
-        raise InvalidInput(f"{name} must have 1 to 64 letters, digits, dots, underscores and hyphens")
+    if not isinstance(value, str) or not PLAIN_ID.match(value):
+        raise InvalidInput(f"{name} must have {PLAIN_ID_WORDS}")
 
 
 def _newest(turns: list[ChatTurn], room: int) -> list[ChatTurn]:

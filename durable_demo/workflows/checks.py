@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 import math
+import re
 
 from durable_demo.errors import InvalidInput
+
+PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
+"""What a Workflow ID or the id of a message may look like."""
+PLAIN_ID_WORDS = "1 to 64 letters, digits, dots, underscores and hyphens"
 
 
 def number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
