@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import TypeVar
 
@@ -26,8 +26,9 @@ from temporalio.client import Client
 from durable_demo import events as e
 from durable_demo import settings
 from durable_demo.calls import is_transient, reason, translated, unreachable
+from durable_demo.entries import Item, PendingWork
 from durable_demo.errors import DemoError, WorkflowNotFound
-from durable_demo.history import BOOKKEEPING, Offset, RunReader
+from durable_demo.history import BOOKKEEPING, Offset, RunReader, pending_work
 from durable_demo.vocabulary import Vocabulary, vocabulary_for
 
 T = TypeVar("T")
@@ -40,31 +41,53 @@ PAGE_SIZE = 500
 async def follow(
     client: Client, workflow_id: str, *, after: str | None = None, wait: bool = True
 ) -> AsyncIterator[e.Event]:
-    """Yields the events of a workflow, from its first run to its end.
-
-    Facts come exactly once and in order. Ticks come between them while an Activity reports: the latest wins, never
-    backwards within an attempt. While the server is away, one `reconnecting` tick is yielded, then `reconnected`, and
-    the facts go on where they were. What the server does not have any more is a `gap`.
+    """Yields the events of a workflow, from its first run to its end; see `follow_items`.
 
     Args:
         client: A connected client.
         workflow_id: Its Workflow ID; the latest chain of runs with it is followed.
         after: Offset of the last event that was seen; None or empty for all.
         wait: Whether to wait for what is yet to come; without it, the facts that there are now come, and then the end.
+    """
+    async for item in _items(_Follower(client, workflow_id, after, wait=wait, entries=False)):
+        if isinstance(item, e.Event):
+            yield item
+
+
+async def follow_items(
+    client: Client, workflow_id: str, *, after: str | None = None, wait: bool = True
+) -> AsyncIterator[Item]:
+    """Yields the events of a workflow, from its first run to its end, and the history that they are read from.
+
+    Facts come exactly once and in order, each behind its entry of the history. Ticks come between them while an
+    Activity reports: the latest wins, never backwards within an attempt. While the server is away, one `reconnecting`
+    tick is yielded, then `reconnected`, and the facts go on where they were. What the server does not have any more is a
+    `gap`.
+
+    Args:
+        client: A connected client.
+        workflow_id: Its Workflow ID; the latest chain of runs with it is followed.
+        after: Offset of the last event that was seen; None or empty for all. Entries come again from the first one of
+            the run that it is in.
+        wait: Whether to wait for what is yet to come; without it, the facts that there are now come, and then the end.
 
     Yields:
-        Events in the words of the workflow's vocabulary; the last one is how it ended.
+        Events in the words of the workflow's vocabulary, the last one is how it ended; history entries, Workflow Tasks
+        included; what waits at the server, whenever that has changed.
 
     Raises:
         InvalidInput: `after` is not an offset.
         WorkflowNotFound: There is no such workflow, or it was deleted meanwhile.
         ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`.
     """
-    place = Offset.parse(after) if after else None
-    follower = _Follower(client, workflow_id, place, wait=wait)
+    async for item in _items(_Follower(client, workflow_id, after, wait=wait, entries=True)):
+        yield item
+
+
+async def _items(follower: _Follower) -> AsyncIterator[Item]:
     try:
-        async for event in follower.events():
-            yield event
+        async for item in follower.items():
+            yield item
     finally:
         await follower.close()
 
@@ -80,9 +103,12 @@ class _Page:
 class _Follower:
     """One subscription: walks the chain of runs, interleaving facts with ticks."""
 
-    def __init__(self, client: Client, workflow_id: str, place: Offset | None, *, wait: bool) -> None:
+    def __init__(self, client: Client, workflow_id: str, after: str | None, *, wait: bool, entries: bool) -> None:
+        place = Offset.parse(after) if after else None
         self._client = client
         self._wait = wait
+        self._entries = entries
+        self._pending: PendingWork | None = None
         self._workflow_id = workflow_id
         self._place = place
         self._resuming = place is not None
@@ -98,7 +124,7 @@ class _Follower:
             self._waiting.cancel()
             await asyncio.gather(self._waiting, return_exceptions=True)
 
-    async def events(self) -> AsyncIterator[e.Event]:
+    async def items(self) -> AsyncIterator[Item]:
         async for run_id in self._first_run():
             if isinstance(run_id, e.Event):
                 yield run_id
@@ -106,8 +132,8 @@ class _Follower:
             next_run = run_id
         while next_run:
             reader = self._reader(next_run)
-            async for event in self._run(reader):
-                yield event
+            async for item in self._run(reader):
+                yield item
             next_run = reader.next_run_id
             self._resuming = False
 
@@ -169,8 +195,8 @@ class _Follower:
 
     # --- one run -----------------------------------------------------------------------------------------------------
 
-    async def _run(self, reader: RunReader) -> AsyncIterator[e.Event]:
-        """Yields the events of one run; returns when it has ended."""
+    async def _run(self, reader: RunReader) -> AsyncIterator[Item]:
+        """Yields the items of one run; returns when it has ended."""
         self._seen.clear()
         last_id = 0
         token = b""
@@ -209,6 +235,8 @@ class _Follower:
                     continue
                 if entry.event_type not in BOOKKEEPING:
                     last_id = entry.event_id
+                if self._entries:
+                    yield await reader.entry(entry)
                 event = await self._fact(reader, entry)
                 if event is not None:
                     yield event
@@ -240,15 +268,20 @@ class _Follower:
         except (TypeError, ValueError):
             return event
 
-    async def _ticks(self, reader: RunReader) -> list[e.Event]:
-        """What the running Activities have reported since the last look."""
+    async def _ticks(self, reader: RunReader) -> list[Item]:
+        """What the running Activities have reported since the last look, and what else waits."""
         try:
             described = await asyncio.wait_for(self._describe(reader.run_id), DESCRIBE_DEADLINE_S)
         except Exception as error:
-            return self._lost(reader, error) if is_transient(error) else []
-        ticks: list[e.Event] = self._found(reader)
+            return [*self._lost(reader, error)] if is_transient(error) else []
+        ticks: list[Item] = [*self._found(reader)]
         if self._waiting is not None and self._waiting.done():
             return ticks  # a newer fact is there: it goes first
+        if self._entries:
+            waits = pending_work(described)
+            if self._pending is None or replace(waits, timestamp=self._pending.timestamp) != self._pending:
+                self._pending = waits
+                ticks.append(waits)
         for pending in described.pending_activities:
             mark = (pending.attempt, pending.last_heartbeat_time.ToMicroseconds())
             if self._seen.get(pending.activity_id) == mark:

@@ -12,16 +12,18 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
-from google.protobuf.json_format import MessageToDict
+from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import PendingActivityInfo
+from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.converter import DataConverter
 
 from durable_demo import events as e
+from durable_demo.entries import HistoryEntry, PendingActivity, PendingWork
 from durable_demo.errors import InvalidInput
 
 # --- offsets ---------------------------------------------------------------------------------------------------------
@@ -104,13 +106,30 @@ class RunReader:
             "offset": str(Offset(self.run_start_us, event_id, self.run_id)),
         }
 
-    async def read(self, entry: HistoryEvent) -> e.Event | None:
-        """The event that a history entry gives; None for Workflow Task bookkeeping and first attempts that start."""
-        kind = EventType.Name(entry.event_type).removeprefix("EVENT_TYPE_")
+    def _common_of(self, entry: HistoryEvent) -> dict[str, Any]:
         if self.run_start_us < 0:
             # Ordered over the chain even if the server's clock was set back between two runs.
             self.run_start_us = max(int(entry.event_time.ToMicroseconds()), self._after_us + 1)
-        common = self.common(entry.event_id, entry.event_time)
+        return self.common(entry.event_id, entry.event_time)
+
+    async def entry(self, entry: HistoryEvent) -> HistoryEntry:
+        """A history entry as it is, for who looks at the history itself."""
+        common = self._common_of(entry)
+        found = entry.WhichOneof("attributes")
+        body = MessageToDict(getattr(entry, found)) if found else {}
+        return HistoryEntry(
+            timestamp=common["timestamp"],
+            run_id=self.run_id,
+            offset=common["offset"],
+            event_id=entry.event_id,
+            event_type=EventType.Name(entry.event_type).removeprefix("EVENT_TYPE_"),
+            attributes=await self._decoded(body),
+        )
+
+    async def read(self, entry: HistoryEvent) -> e.Event | None:
+        """The event that a history entry gives; None for Workflow Task bookkeeping and first attempts that start."""
+        kind = EventType.Name(entry.event_type).removeprefix("EVENT_TYPE_")
+        common = self._common_of(entry)
         if kind in _IGNORED:
             return None
         for family in (self._life, self._activity, self._message, self._timer_or_child):
@@ -287,6 +306,19 @@ class RunReader:
         values = [await self._value(payload) for payload in payloads.payloads]
         return values[0] if len(values) == 1 else values
 
+    async def _decoded(self, value: Any) -> Any:
+        """A message in protobuf's JSON form, with its payloads as the values that they hold."""
+        if isinstance(value, list):
+            return [await self._decoded(item) for item in value]
+        if not isinstance(value, dict):
+            return value
+        if value.keys() == {"payloads"}:
+            decoded: list[Any] = await self._decoded(value["payloads"])
+            return decoded[0] if len(decoded) == 1 else decoded
+        if "metadata" in value and value.keys() <= {"metadata", "data", "externalPayloads"}:
+            return await self._value(ParseDict(value, Payload()))
+        return {name: await self._decoded(item) for name, item in value.items()}
+
     async def _value(self, payload: Payload) -> e.Json:
         try:
             (value,) = await self._converter.decode([payload])
@@ -294,6 +326,42 @@ class RunReader:
             encoding = payload.metadata.get("encoding", b"?").decode(errors="replace")
             return f"<{len(payload.data)} bytes, encoding {encoding}>"
         return _plain(value)
+
+
+def pending_work(described: DescribeWorkflowExecutionResponse) -> PendingWork:
+    """What waits at the server, from what it says of a workflow; the moment is this machine's."""
+    task = described.pending_workflow_task
+    waits = described.HasField("pending_workflow_task") and not task.HasField("started_time")
+    return PendingWork(
+        timestamp=e.format_timestamp(datetime.now(UTC)),
+        run_id=described.workflow_execution_info.execution.run_id,
+        activities=tuple(_pending_activity(pending) for pending in described.pending_activities),
+        task_scheduled=_when(task.scheduled_time) if waits else "",
+        task_attempt=task.attempt,
+    )
+
+
+def _pending_activity(pending: PendingActivityInfo) -> PendingActivity:
+    backs_off = pending.HasField("next_attempt_schedule_time")
+    return PendingActivity(
+        activity_id=pending.activity_id,
+        activity_type=pending.activity_type.name,
+        attempt=pending.attempt,
+        running=pending.state
+        in (
+            PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
+            PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED,
+        ),
+        scheduled=_when(pending.next_attempt_schedule_time if backs_off else pending.scheduled_time),
+        started=_when(pending.last_started_time),
+        failed=_when(pending.last_attempt_complete_time),
+        error=failure_text(pending.last_failure),
+        worker=pending.last_worker_identity,
+    )
+
+
+def _when(moment: Timestamp) -> str:
+    return e.format_timestamp(_datetime(moment)) if moment.seconds else ""
 
 
 _IGNORED = frozenset(

@@ -26,6 +26,7 @@ from temporalio.service import RPCError
 from durable_demo import events as e
 from durable_demo import settings
 from durable_demo.calls import Caller, is_transient, reason, translated
+from durable_demo.entries import Item
 from durable_demo.errors import (
     NotPossible,
     ServerUnreachable,
@@ -34,7 +35,7 @@ from durable_demo.errors import (
     WorkflowEndedBadly,
     WorkflowNotFound,
 )
-from durable_demo.follow import follow
+from durable_demo.follow import follow, follow_items
 from durable_demo.history import Offset
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.wording import calendar, plural, printable
@@ -147,6 +148,20 @@ class Run:
             Offset.parse(after)  # a wrong token is told here, not on another thread
         async for event in self._call.background.iterate(lambda: follow(self._call.temporal, self.id, after=after)):
             yield event
+
+    async def items(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[Item]:
+        """Yields its events, and beside them the Event History as the server keeps it; see `follow.follow_items`.
+
+        Args:
+            after: Offset of the last event that was seen; None or empty for all.
+            wait: Whether to wait for what is yet to come.
+        """
+        if after:
+            Offset.parse(after)
+        async for item in self._call.background.iterate(
+            lambda: follow_items(self._call.temporal, self.id, after=after, wait=wait)
+        ):
+            yield item
 
     async def status(self) -> RunStatus:
         """What the server says of it; needs no Worker.

@@ -6,14 +6,20 @@ const RESYNC_PATIENCE_MS = 3_000;
 const RESYNC_PATIENCE_LIMIT_MS = 60_000;
 const ANSWER_DEADLINE_MS = 60_000;
 
-const NO_TRACE = { workflow_id: "", workflow_type: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" };
-const NO_CHAT = { workflow_id: "", status: "", started: "", model: "", weather: "", notice: "", connected: true, problem: "" };
-const NO_PANEL = { starting: false, chats: null, alerts: [] };
+/** The summary of each channel until the kernel has told its state. */
+const NOTHING = {
+  trace: { workflow_id: "", workflow_type: "", status: "", started: "", progress: null, activity: "", attempt: 1, connected: true, problem: "", footer: "" },
+  panel: { starting: false, chats: null, alerts: [], web_ui: null },
+  chat: { workflow_id: "", status: "", started: "", model: "", weather: "", notice: "", connected: true, problem: "" },
+  timeline: { workflow_id: "", workflow_type: "", status: "", start: null, end: null, now: null, connected: true },
+  history: { workflow_id: "", run_id: "", status: "", runs: 0 },
+  runs: { listed: false, problem: "", more: false },
+  compare: { busy: false, workflow_ids: [], runs: [], unit: "", problem: "" },
+};
 
-/** A feed with the channels `trace` and `panel`, and with `chat` if `chats`. */
-export function createFeed(send, { chats = false } = {}) {
-  const channels = { trace: createChannel(NO_TRACE), panel: createChannel(NO_PANEL) };
-  if (chats) channels.chat = createChannel(NO_CHAT);
+/** A feed with the channels of these names. */
+export function createFeed(send, names) {
+  const channels = Object.fromEntries(names.map((name) => [name, createChannel(NOTHING[name])]));
   const commands = new Map();
   const page = Math.random().toString(36).slice(2);
   const missing = new Set();
@@ -125,8 +131,8 @@ export function createFeed(send, { chats = false } = {}) {
 }
 
 /** The feed of an anywidget model; see `createFeed`. */
-export function feedOf(model, options) {
-  const feed = createFeed((message) => model.send(message), options);
+export function feedOf(model, names) {
+  const feed = createFeed((message) => model.send(message), names);
   model.on("msg:custom", (message) => feed.receive(message));
   feed.hello();
   return feed;

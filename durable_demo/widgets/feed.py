@@ -1,7 +1,7 @@
 """The kernel's end of the wire between what a widget shows and its browsers; feed.js is the other end.
 
-A widget has channels: `trace` (rows are lines), `chat` (rows are turns) and `panel` (no rows). Each is numbered rows
-and what stands around them; `channels.py` says what a row is. Messages to the browsers, as JSON objects:
+A widget has channels, such as `trace` (rows are lines), `chat` (rows are turns) and `panel` (no rows). Each is numbered
+rows and what stands around them; the channel's class says what a row is. Messages to the browsers, as JSON objects:
 
 ========== =========================================================================================================
 `delta`    `channel, epoch, seq, first, rows, summary, following`: new and replaced rows; at most one each 100 ms.
@@ -37,7 +37,7 @@ from durable_demo.wording import printable
 
 if TYPE_CHECKING:
     from durable_demo.background import BackgroundLoop
-    from durable_demo.events import Event
+    from durable_demo.entries import Item
 
 SHOWN_END = 2_000
 """Characters of a fold that are shown where it did not come to what was waited for."""
@@ -231,8 +231,8 @@ class FoldChannel(Channel, Generic[F, N]):
         """An empty fold."""
 
     @abstractmethod
-    def _apply(self, events: Sequence[Event]) -> Sequence[N]:
-        """Folds events in; returns what they changed."""
+    def _apply(self, items: Sequence[Any]) -> Sequence[N]:
+        """Folds items in; returns what they changed."""
 
     @abstractmethod
     def _kept(self) -> Sequence[N]:
@@ -248,12 +248,12 @@ class FoldChannel(Channel, Generic[F, N]):
 
     # --- changes -----------------------------------------------------------------------------------------------------
 
-    def apply(self, fold: F, *events: Event) -> None:
-        """Folds events into `fold`, and nothing if that is not the one that is shown any more."""
+    def apply(self, fold: F, *items: Item) -> None:
+        """Folds items into `fold`, and nothing if that is not the one that is shown any more."""
         with self._lock:
             if fold is not self.fold:
                 return
-            self._changed.update((part.number, part) for part in self._apply(events))
+            self._changed.update((part.number, part) for part in self._apply(items))
             self._touch()
             self._wake()
 

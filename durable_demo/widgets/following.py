@@ -1,4 +1,4 @@
-"""Follows one workflow at a time into a channel, and rests while nobody looks."""
+"""Follows one workflow at a time into one or more channels, and rests while nobody looks."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ class Following(Generic[R, F]):
 
     Args:
         background: Where it reads.
-        channel: Where it shows what it has read.
+        channel: Where it shows the events that it has read; knows how far it has come.
+        others: Channels that show the same workflow in their own ways, from its history too.
 
     Attributes:
         run: The workflow that is shown; None before the first.
     """
 
-    def __init__(self, background: BackgroundLoop, channel: FoldChannel[F, Any]) -> None:
+    def __init__(
+        self, background: BackgroundLoop, channel: FoldChannel[F, Any], *others: FoldChannel[Any, Any]
+    ) -> None:
         self.run: R | None = None
         self._background = background
         self._channel = channel
+        self._others = others
         self._reading: Pending[None] | None = None
         self._turn = object()
         self._awaited = 0
@@ -61,12 +65,15 @@ class Following(Generic[R, F]):
             if run == self.run and self.active:
                 return
             self.close()
-            fold = self._channel.fold if run == self.run else self._channel.restart()
+            if run != self.run:
+                for channel in self._channels:
+                    channel.restart()
             self.run = run
             self._resting = False
             self._turn = object()
-            self._channel.follow(True)
-            work = self._read(run, fold, self._turn)
+            for channel in self._channels:
+                channel.follow(True)
+            work = self._read(run, [channel.fold for channel in self._channels], self._turn)
             self._reading = self._background.spawn(work, name=f"follow {run.id}")
 
     def leave(self) -> None:
@@ -76,8 +83,9 @@ class Following(Generic[R, F]):
             self.run = None
             self._resting = False
             self._turn = object()
-            self._channel.restart()
-            self._channel.follow(False)
+            for channel in self._channels:
+                channel.restart()
+                channel.follow(False)
 
     def rest(self) -> None:
         """Reads no more until it is asked to go on, unless somebody waits for what it shows."""
@@ -115,10 +123,19 @@ class Following(Generic[R, F]):
             with self._one_change:
                 self._awaited -= 1
 
-    async def _read(self, run: R, fold: F, turn: object) -> None:
+    @property
+    def _channels(self) -> list[FoldChannel[Any, Any]]:
+        return [self._channel, *self._others]
+
+    async def _read(self, run: R, folds: list[Any], turn: object) -> None:
+        fold, *other_folds = folds
         try:
-            async for event in run.events(after=fold.last_fact or None):
-                self._channel.apply(fold, event)
+            after = fold.last_fact or None
+            async for item in run.items(after) if self._others else run.events(after):
+                if isinstance(item, e.Event):
+                    self._channel.apply(fold, item)
+                for channel, other in zip(self._others, other_folds, strict=True):
+                    channel.apply(other, item)
         except SessionClosed:
             return  # nobody is left to tell
         except Exception as error:
@@ -132,4 +149,5 @@ class Following(Generic[R, F]):
             raise
         finally:
             if turn is self._turn:
-                self._channel.follow(False)
+                for channel in self._channels:
+                    channel.follow(False)

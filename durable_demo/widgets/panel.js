@@ -148,7 +148,7 @@ export default function panelWidget() {
   let memory;
   return {
     initialize({ model }) {
-      feed = feedOf(model, { chats: true });
+      feed = feedOf(model, ["trace", "panel", "chat"]);
       outbox = createOutbox(feed);
       memory = createMemory(model.get("key"));
     },

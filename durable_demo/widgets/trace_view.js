@@ -263,7 +263,7 @@ export default function traceViewWidget() {
   let feed;
   return {
     initialize({ model }) {
-      feed = feedOf(model);
+      feed = feedOf(model, ["trace", "panel"]);
     },
     render({ model, el }) {
       return mount(model, el, feed, createStandalone(feed));

@@ -6,15 +6,16 @@ is kept.
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from pathlib import Path
 from typing import Any
 
 from playwright.async_api import Page
 
 from durable_demo import events as e
-from durable_demo.widgets import Panel, TraceView
+from durable_demo.widgets import Panel, TraceView, assets
 from durable_demo.widgets.channels import ChatChannel, PanelChannel, TraceChannel
 from durable_demo.widgets.feed import Feed, FoldChannel, Message
 
@@ -63,6 +64,29 @@ START = """async ({esm, css, views, key}) => {
 }"""
 
 
+VIEW = """
+export default function oneView() {{
+  let feed;
+  return {{
+    initialize({{ model }}) {{
+      feed = feedOf(model, {channels});
+    }},
+    render({{ model, el }}) {{
+      const notice = createNotice();
+      const view = {create}(feed, notice, (tab) => window.kernel.sent.push({{ t: "go", tab }}));
+      const actions = h("div", {{ class: "dd-actions" }}, ...view.actions);
+      const bar = h("div", {{ class: "dd-bar" }}, actions);
+      const body = h("div", {{ class: "dd-body" }}, view.el);
+      const section = h("section", {{ class: "durable-demo", "aria-label": "One view" }}, bar, notice.el, body);
+      view.show(true);
+      return mount(model, el, feed, {{ el: section, setDisconnected: view.setDisconnected, dispose: view.dispose }});
+    }},
+  }};
+}}
+"""
+"""Shows one view of the panel alone, as the panel does in its tab."""
+
+
 class StillLoop:
     """Stands for the background loop where a test flushes by hand."""
 
@@ -91,8 +115,33 @@ class WidgetPage:
         self, widget: str = "panel", *, theme: str = "light", views: int = 1, width: int = 900, height: int = 900
     ) -> None:
         """Loads the page; the views then wait for the kernel."""
-        css = (THEMES / f"theme-{theme}-extension/index.css").read_text(encoding="utf-8")
-        html = HTML.format(theme=css.replace("</", ""), light=str(theme == "light").lower())
+        module = MODULES[widget]
+        await self._open(module._esm, module._css, theme, views, width, height)
+
+    async def open_view(
+        self,
+        create: str,
+        *,
+        scripts: Sequence[str],
+        styles: Sequence[str],
+        channels: Sequence[str],
+        theme: str = "light",
+        views: int = 1,
+        width: int = 900,
+        height: int = 900,
+    ) -> None:
+        """Loads a page with one view of the panel alone, made by the JavaScript function `create`.
+
+        What the view hands to `go(tab)` is kept among the messages sent, as `{"t": "go", "tab": ...}`.
+        """
+        esm = assets.script(*scripts).replace("export default ", "") + VIEW.format(
+            create=create, channels=json.dumps(list(channels))
+        )
+        await self._open(esm, assets.style(*styles), theme, views, width, height)
+
+    async def _open(self, esm: str, css: str, theme: str, views: int, width: int, height: int) -> None:
+        themed = (THEMES / f"theme-{theme}-extension/index.css").read_text(encoding="utf-8")
+        html = HTML.format(theme=themed.replace("</", ""), light=str(theme == "light").lower())
 
         async def answer(route: Any) -> None:
             await route.fulfill(content_type="text/html; charset=utf-8", body=html)
@@ -100,8 +149,7 @@ class WidgetPage:
         await self.page.route(f"{ORIGIN}/**", answer)
         await self.page.set_viewport_size({"width": width, "height": height})
         await self.page.goto(f"{ORIGIN}/")
-        module = MODULES[widget]
-        await self.page.evaluate(START, {"esm": module._esm, "css": module._css, "views": views, "key": "k1"})
+        await self.page.evaluate(START, {"esm": esm, "css": css, "views": views, "key": "k1"})
 
     async def answer_hello(self) -> None:
         """Delivers a snapshot, as the kernel does after `hello`."""
