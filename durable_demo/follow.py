@@ -61,8 +61,8 @@ async def follow_items(
 
     Facts come exactly once and in order, each behind its entry of the history. Ticks come between them while an
     Activity reports: the latest wins, never backwards within an attempt. While the server is away, one `reconnecting`
-    tick is yielded, then `reconnected`, and the facts go on where they were. What the server does not have any more is a
-    `gap`.
+    tick is yielded, then `reconnected`, and the facts go on where they were. What the server does not have any more is
+    a `gap`.
 
     Args:
         client: A connected client.

@@ -138,15 +138,19 @@ class Run:
     def __hash__(self) -> int:
         return hash(self.id)
 
-    async def events(self, after: str | None = None) -> AsyncIterator[e.Event]:
+    async def events(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[e.Event]:
         """Yields its events, facts and ticks, from its first run to its end; see `follow.follow`.
 
         Args:
             after: Offset of the last event that was seen; None or empty for all.
+            wait: Whether to wait for what is yet to come; without it, the facts that there are now come, and then the
+                end.
         """
         if after:
             Offset.parse(after)  # a wrong token is told here, not on another thread
-        async for event in self._call.background.iterate(lambda: follow(self._call.temporal, self.id, after=after)):
+        async for event in self._call.background.iterate(
+            lambda: follow(self._call.temporal, self.id, after=after, wait=wait)
+        ):
             yield event
 
     async def items(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[Item]:
@@ -154,7 +158,7 @@ class Run:
 
         Args:
             after: Offset of the last event that was seen; None or empty for all.
-            wait: Whether to wait for what is yet to come.
+            wait: As in `events`.
         """
         if after:
             Offset.parse(after)
