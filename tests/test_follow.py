@@ -8,17 +8,20 @@ import os
 import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
+from itertools import pairwise
 from uuid import uuid4
 
 import pytest
 import pytest_asyncio
 from temporalio.api.common.v1 import WorkflowExecution
+from temporalio.api.enums.v1 import EventType
 from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
 from durable_demo import Session
 from durable_demo import events as e
+from durable_demo.entries import HistoryEntry, Item, PendingWork
 from durable_demo.errors import InvalidInput, WorkflowNotFound
 from durable_demo.run import Run
 from durable_demo.trace import Trace
@@ -264,3 +267,92 @@ async def test_the_subscription_of_a_deleted_workflow_says_so_and_ends(demo: Ses
     # Whichever the server lets us see: that it was terminated, or already that it is gone.
     assert last.event in ("workflow_terminated", "gap")
     assert "delete" in (last.error if isinstance(last, e.WorkflowTerminated) else last.reason).lower()
+
+
+# --- the history itself ----------------------------------------------------------------------------------------------
+
+
+async def history_of(demo: Session, run: Run) -> list[tuple[str, int, str]]:
+    """What the server has, chain of runs and all, as the SDK reads it."""
+    found: list[tuple[str, int, str]] = []
+
+    async def read() -> None:
+        run_id = (await handle(demo, run).describe()).raw_description.workflow_execution_info.first_run_id
+        while run_id:
+            history = await demo.client.temporal.get_workflow_handle(run.id, run_id=run_id).fetch_history()
+            found.extend((run_id, event.event_id, kind_of(event.event_type)) for event in history.events)
+            last = history.events[-1]
+            run_id = last.workflow_execution_continued_as_new_event_attributes.new_execution_run_id
+
+    await demo.background.run(read())
+    return found
+
+
+def kind_of(event_type: int) -> str:
+    return EventType.Name(event_type).removeprefix("EVENT_TYPE_")  # type: ignore[arg-type]
+
+
+async def items_of(run: Run, **options: object) -> list[Item]:
+    return [item async for item in run.items(**options)]  # type: ignore[arg-type]
+
+
+async def test_items_are_the_whole_history_and_the_very_events_that_others_get(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=8, history_limit=20)
+    live = await items_of(run)
+    late = await items_of(run, wait=False)
+    expected = await history_of(demo, run)
+    for items in (live, late):
+        # An entry that was shown before it was written gives its place to the one that came instead.
+        entries = {item.offset: item for item in items if isinstance(item, HistoryEntry)}
+        assert [(entry.run_id, entry.event_id, entry.event_type) for entry in entries.values()] == expected
+        assert list(entries) == sorted(entries)
+        assert facts([item for item in items if isinstance(item, e.Event)]) == facts(await everything(run))
+
+
+async def test_an_event_follows_the_entry_that_it_is_read_from(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=2)
+    last: HistoryEntry | None = None
+    for item in await items_of(run):
+        if isinstance(item, HistoryEntry):
+            last = item
+        elif isinstance(item, e.Event) and not item.tick:
+            assert last is not None
+            assert item.offset == last.offset
+
+
+async def test_an_entry_has_its_payloads_as_values(demo: Session, queue: str):
+    run = await start(demo, queue, "Everything", "you <i>")
+    await demo.background.run(handle(demo, run).signal("go"))
+    await demo.background.run(handle(demo, run).execute_update("greet", "you"))
+    entries = {item.event_type: item for item in await items_of(run) if isinstance(item, HistoryEntry)}
+    assert entries["WORKFLOW_EXECUTION_STARTED"].attributes["input"] == "you <i>"
+    assert entries["WORKFLOW_EXECUTION_UPDATE_ACCEPTED"].attributes["acceptedRequest"]["input"]["args"] == "you"
+    assert entries["WORKFLOW_EXECUTION_COMPLETED"].attributes["result"] == {"answer": 42, "nan": "nan"}
+    for entry in entries.values():
+        assert json.loads(entry.to_json())["eventId"] == entry.event_id
+
+
+async def test_what_is_pending_is_told_when_it_changes(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=3)
+    looks = [item for item in await items_of(run) if isinstance(item, PendingWork)]
+    assert {activity.running for look in looks for activity in look.activities} == {True}
+    assert all(first != second for first, second in pairwise(looks))
+
+    waiting = await start(demo, f"nobody-{uuid4().hex[:8]}", "Nobody")
+    async with asyncio.timeout(WITHIN):
+        async for item in waiting.items():
+            if isinstance(item, PendingWork):
+                assert item.task_scheduled
+                assert (item.activities, item.task_attempt) == ((), 1)
+                break
+    await waiting.terminate()
+
+
+async def test_items_resume_behind_a_fact_and_give_its_run_again(demo: Session):
+    run = await demo.start_monty(**QUICK, iterations=4)
+    items = await items_of(run)
+    fact = facts([item for item in items if isinstance(item, e.Event)])[3]
+    again = await items_of(run, after=fact.offset)
+    assert next(item.offset for item in again if isinstance(item, e.Event) and not item.tick) > fact.offset
+    entries = {item.offset for item in items if isinstance(item, HistoryEntry)}
+    assert {item.offset for item in again if isinstance(item, HistoryEntry)} == entries
