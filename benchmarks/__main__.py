@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import tempfile
 
-from benchmarks import chat, fold, live_facts
+from benchmarks import chat, fold, live_facts, panel
 from durable_demo import Session
 
 
@@ -15,6 +15,7 @@ async def main() -> None:
         async with Session(home) as demo:
             await live_facts.measure(demo)
             await chat.measure(demo)
+    await panel.measure()
 
 
 asyncio.run(main())

@@ -15,20 +15,25 @@ from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from durable_demo.client import Answer, Chat, ChatReply, Run, Runs
+    from durable_demo.comparison import Comparison
     from durable_demo.conversation import Conversation
     from durable_demo.session import Session, allow_asyncio_run
+    from durable_demo.timeline import Timeline
     from durable_demo.trace import Trace
-    from durable_demo.widgets import Panel, TraceView
+    from durable_demo.widgets import Panel, TimelineView, TraceView
 
 __all__ = [
     "Answer",
     "Chat",
     "ChatReply",
+    "Comparison",
     "Conversation",
     "Panel",
     "Run",
     "Runs",
     "Session",
+    "Timeline",
+    "TimelineView",
     "Trace",
     "TraceView",
     "allow_asyncio_run",
@@ -40,11 +45,14 @@ _HOME = {
     "Answer": "durable_demo.client",
     "Chat": "durable_demo.client",
     "ChatReply": "durable_demo.client",
+    "Comparison": "durable_demo.comparison",
     "Conversation": "durable_demo.conversation",
     "Panel": "durable_demo.widgets",
     "Run": "durable_demo.client",
     "Runs": "durable_demo.client",
     "Session": "durable_demo.session",
+    "Timeline": "durable_demo.timeline",
+    "TimelineView": "durable_demo.widgets",
     "Trace": "durable_demo.trace",
     "TraceView": "durable_demo.widgets",
     "allow_asyncio_run": "durable_demo.session",

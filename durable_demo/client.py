@@ -14,14 +14,18 @@ from typing import Any
 from uuid import uuid4
 
 import temporalio.client
+from temporalio.client import WorkflowExecution
 from temporalio.common import WorkflowIDConflictPolicy
 
 from durable_demo import settings
 from durable_demo.background import BackgroundLoop
 from durable_demo.calls import Caller
 from durable_demo.chat import Chat
+from durable_demo.comparing import Comparing
+from durable_demo.comparison import Comparison
 from durable_demo.errors import InvalidInput
 from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
+from durable_demo.tally import Tallies, Tally
 from durable_demo.vocabulary import CHAT
 from durable_demo.wording import calendar, one_line, printable, seconds
 from durable_demo.workflows.chat import ChatWorkflow
@@ -35,6 +39,10 @@ __all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Run", "RunStatus", "Run
 
 WORKFLOW_TYPE = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 MAX_LISTED = 1_000
+COLUMNS = (
+    "Workflow ID", "Type", "Status", "Started", "Duration", "Iterations", "Quotes", "Messages", "Title",
+)  # fmt: skip
+"""Of a table of workflows; the last one only where there are conversations with titles."""
 CHAT_PREFIX = "chat-"
 """How the Workflow ID of each conversation begins."""
 
@@ -48,10 +56,13 @@ class RunSummary:
         run_id: Run ID of its latest run.
         workflow_type: Name of its type.
         status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
-        started: When the latest run began.
+        started: When its first run began; the oldest that the server still has.
         closed: When it ended; None while it runs.
         run: To follow it and to act on it; a `Chat` for a conversation.
         title: First words of a conversation; empty for other workflows.
+        iterations: Iterations begun, over all runs; None if it counts none, or if they cannot be read.
+        quotes: Quotes delivered, likewise.
+        messages: Messages received, likewise.
     """
 
     workflow_id: str
@@ -62,10 +73,13 @@ class RunSummary:
     closed: datetime | None
     run: Run
     title: str = ""
+    iterations: int | None = None
+    quotes: int | None = None
+    messages: int | None = None
 
     @property
     def duration(self) -> timedelta:
-        """How long the latest run took, or has taken so far."""
+        """How long all its runs took together, or have taken until now."""
         return (self.closed or datetime.now(UTC)) - self.started
 
 
@@ -75,13 +89,8 @@ class Runs(list[RunSummary]):
     def __str__(self) -> str:
         if not self:
             return "No workflows yet: start one with `run = await demo.start_monty()`"
-        rows = [
-            (one_line(item.workflow_id), one_line(item.workflow_type), item.status, calendar(item.started.isoformat()),
-             seconds(item.duration.total_seconds()))
-            for item in self
-        ]  # fmt: skip
-        rows.insert(0, ("Workflow ID", "Type", "Status", "Started", "Duration"))
-        widths = [max(len(row[column]) for row in rows) for column in range(5)]
+        rows = self._table()
+        widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
         return "\n".join(
             "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
         )
@@ -91,14 +100,31 @@ class Runs(list[RunSummary]):
     def _repr_html_(self) -> str:
         if not self:
             return "<p>No workflows yet: start one with <code>run = await demo.start_monty()</code></p>"
-        head = "".join(f"<th>{name}</th>" for name in ("Workflow ID", "Type", "Status", "Started", "Duration"))
-        rows = "".join(
-            f"<tr><td><code>{html.escape(one_line(item.workflow_id))}</code></td><td>{html.escape(one_line(item.workflow_type))}</td>"
-            f"<td>{item.status}</td><td>{calendar(item.started.isoformat())}</td>"
-            f"<td>{seconds(item.duration.total_seconds())}</td></tr>"
-            for item in self
-        )
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{rows}</tbody></table>"
+        names, *rows = self._table()
+        head = "".join(f"<th>{name}</th>" for name in names)
+        body = []
+        for workflow_id, *others in rows:
+            cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
+            body.append(f"<tr><td><code>{html.escape(workflow_id)}</code></td>{cells}</tr>")
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+
+    def _table(self) -> list[tuple[str, ...]]:
+        """The names of the columns and the rows; titles only if a conversation has one."""
+        rows = [COLUMNS, *map(_cells, self)]
+        return rows if any(item.title for item in self) else [row[:-1] for row in rows]
+
+
+def _cells(item: RunSummary) -> tuple[str, ...]:
+    counters = ("-" if count is None else str(count) for count in (item.iterations, item.quotes, item.messages))
+    return (
+        one_line(item.workflow_id),
+        one_line(item.workflow_type),
+        item.status,
+        calendar(item.started.isoformat()),
+        seconds(item.duration.total_seconds()),
+        *counters,
+        one_line(item.title),
+    )
 
 
 class DemoClient:
@@ -114,6 +140,8 @@ class DemoClient:
         self.temporal = client
         self.task_queue = task_queue
         self._call = Caller(client, background)
+        self._tallies = Tallies(client)
+        self._comparing = Comparing()
 
     async def start_monty(
         self,
@@ -202,12 +230,16 @@ class DemoClient:
     def _run(self, workflow_id: str) -> Run:
         return (Chat if workflow_id.startswith(CHAT_PREFIX) else Run)(self._call, workflow_id)
 
-    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> Runs:
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None, counted: bool = True) -> Runs:
         """Workflows on this session's Task Queue, running and past, newest first, out of the last 1,000.
+
+        Needs no Worker. A Workflow ID that was used again is listed once.
 
         Args:
             limit: How many at most, 1 to 1,000.
             workflow_type: Only those of this type, such as `ChatWorkflow`; None for all.
+            counted: Whether to look at each workflow for its counters and for the start of its first run. Without it,
+                there are no counters, and `started` is that of the latest run.
 
         Raises:
             InvalidInput: `limit` is out of range, or `workflow_type` is no name.
@@ -219,29 +251,63 @@ class DemoClient:
         if workflow_type is not None and not (isinstance(workflow_type, str) and WORKFLOW_TYPE.match(workflow_type)):
             raise InvalidInput(f"not the name of a workflow type: {printable(str(workflow_type)[:80])!r}")
 
-        async def listed() -> Runs:
-            query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
-            if workflow_type is not None:
-                query += f" AND WorkflowType = '{workflow_type}'"
+        query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
+        if workflow_type is not None:
+            query += f" AND WorkflowType = '{workflow_type}'"
+
+        async def listed() -> list[WorkflowExecution]:
             # The server lists what runs before what has ended: the newest are known when all have been seen.
             found = [item async for item in self.temporal.list_workflows(query, limit=MAX_LISTED)]
             found.sort(key=lambda item: item.start_time, reverse=True)
-            latest: dict[str, RunSummary] = {}
+            latest: dict[str, WorkflowExecution] = {}
             for item in found:
-                summary = RunSummary(
-                    workflow_id=item.id,
-                    run_id=item.run_id,
-                    workflow_type=item.workflow_type,
-                    status=status_name(item.status),
-                    started=item.start_time,
-                    closed=item.close_time,
-                    run=self._run(item.id),
-                    title=str((await item.memo()).get("title", "")) if item.workflow_type == CHAT else "",
-                )
-                latest.setdefault(item.id, summary)  # a Workflow ID that was used again is listed once
-            return Runs(list(latest.values())[:limit])
+                latest.setdefault(item.id, item)
+            return list(latest.values())[:limit]
 
-        return await self._call(listed(), "list the workflows")
+        async def summed_up() -> Runs:
+            tallies = await self._tallies.of(found) if counted else [Tally() for _ in found]
+            return Runs([await self._summary(item, tally) for item, tally in zip(found, tallies, strict=True)])
+
+        found = await self._call(listed(), "list the workflows")
+        runs = await self._call(summed_up(), "look at the workflows", deadline=None)
+        runs.sort(key=lambda item: item.started, reverse=True)
+        return runs
+
+    async def compare(self, *runs: Run | str) -> Comparison:
+        """How the iterations of workflows compare: their times as distributions, runtime, retries. Needs no Worker.
+
+        Args:
+            runs: 1 to 8 workflows, or their Workflow IDs; running or ended.
+
+        Raises:
+            InvalidInput: None or too many, or not a Workflow ID.
+            WorkflowNotFound: One of them does not exist.
+            ServerUnreachable: The server does not answer.
+        """
+        return await self._comparing.look([self.attach(run) if isinstance(run, str) else run for run in runs])
+
+    async def _summary(self, item: WorkflowExecution, tally: Tally) -> RunSummary:
+        return RunSummary(
+            workflow_id=item.id,
+            run_id=item.run_id,
+            workflow_type=item.workflow_type,
+            status=status_name(item.status),
+            started=tally.started or item.start_time,
+            closed=item.close_time,
+            run=self._run(item.id),
+            title=await _title(item) if item.workflow_type == CHAT else "",
+            iterations=tally.iterations,
+            quotes=tally.quotes,
+            messages=tally.messages,
+        )
+
+
+async def _title(chat: WorkflowExecution) -> str:
+    """The title of a conversation; empty for none, and for one in a code that nobody here can read."""
+    try:
+        return str((await chat.memo()).get("title", ""))
+    except Exception:
+        return ""
 
 
 def _seconds(value: Seconds) -> float:

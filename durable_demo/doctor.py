@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
+import httpx
 import psutil
 from jupyter_client.kernelspec import KernelSpecManager, NoSuchKernel
 from jupyter_core.paths import jupyter_path
@@ -41,6 +42,7 @@ ANSWER_DEADLINE_S = 20.0
 """How long the smallest Monty workflow may take; with a Worker it takes less than a second."""
 PROGRAM_DEADLINE_S = 10.0
 LOOPBACK_DEADLINE_S = 3.0
+UI_DEADLINE_S = 5.0
 
 _BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "msedge")
 _LAB_EXTENSIONS = ("anywidget", "@jupyter-widgets/jupyterlab-manager")
@@ -82,7 +84,7 @@ async def examine() -> AsyncIterator[Check]:
     session = Session()
     try:
         for name, attempt in ATTEMPTS.items():
-            check = await _attempted(name, attempt(session))
+            check = await _attempted(name, attempt(name, session))
             yield check
             if check.level == "fail":
                 return
@@ -98,9 +100,9 @@ def look_at(name: str) -> Check:
         return _failed(name, error)
 
 
-async def _attempted(name: str, attempt: Awaitable[str]) -> Check:
+async def _attempted(name: str, attempt: Awaitable[Check]) -> Check:
     try:
-        return Check(name, "ok", await attempt)
+        return await attempt
     except Exception as error:
         return _failed(name, error)
 
@@ -250,23 +252,24 @@ def _agent(name: str) -> Check:
 # --- whether it runs -------------------------------------------------------------------------------------------------
 
 
-async def _stack(session: Session) -> str:
+async def _stack(name: str, session: Session) -> Check:
     begun = time.monotonic()
     await session.start()
-    return f"ready in {time.monotonic() - begun:.1f} s"
+    return Check(name, "ok", f"ready in {time.monotonic() - begun:.1f} s")
 
 
-async def _server(session: Session) -> str:
+async def _server(name: str, session: Session) -> Check:
     temporal = session.client.temporal
 
     async def ask() -> str:
         return (await temporal.workflow_service.get_system_info(GetSystemInfoRequest())).server_version
 
     version = await session.background.run(ask(), name="ask the server", timeout=settings.CALL_DEADLINE)
-    return f"{temporal.service_client.config.target_host} answers, Temporal {version}, Namespace {temporal.namespace}"
+    address = temporal.service_client.config.target_host
+    return Check(name, "ok", f"{address} answers, Temporal {version}, Namespace {temporal.namespace}")
 
 
-async def _worker(session: Session) -> str:
+async def _worker(name: str, session: Session) -> Check:
     begun = time.monotonic()
     run = await session.start_monty(min_sleep=0.05, max_sleep=0.1, progress_interval=0.05, iterations=1)
     try:
@@ -277,7 +280,26 @@ async def _worker(session: Session) -> str:
             f"no Worker completed {run.id} within {ANSWER_DEADLINE_S:.0f} s",
             remedy="`durable-demo logs worker`; with DURABLE_DEMO_WORKER=external start one: `durable-demo worker`",
         ) from error
-    return f"completed {run.id} in {time.monotonic() - begun:.1f} s"
+    return Check(name, "ok", f"completed {run.id} in {time.monotonic() - begun:.1f} s")
+
+
+async def _web_ui(name: str, session: Session) -> Check:
+    info = session.info
+    if not info.web_ui:
+        if info.embedded:
+            remedy = "`durable-demo down`, then start again"
+            return Check(name, "warn", "the embedded server runs without it: none of its ports was free", remedy)
+        return Check(name, "ok", f"not known for this server; {settings.ENV_WEB_UI} can tell it")
+    root = info.web_ui.root
+    if not info.embedded:
+        return Check(name, "ok", f"{root}, not asked")
+    address = f"{info.web_ui.direct}{info.web_ui.path}/"
+    try:
+        async with httpx.AsyncClient(timeout=UI_DEADLINE_S, trust_env=False) as client:
+            (await client.get(address)).raise_for_status()
+    except httpx.HTTPError as error:
+        return Check(name, "warn", f"{address} does not answer: {error!r}", "`durable-demo logs server`")
+    return Check(name, "ok", f"{root} on JupyterLab's address; {info.web_ui.direct} answers")
 
 
 LOOKS: Mapping[str, Callable[[str], Check]] = {
@@ -295,9 +317,10 @@ LOOKS: Mapping[str, Callable[[str], Check]] = {
 }
 """What is looked at, in this order."""
 
-ATTEMPTS: Mapping[str, Callable[[Session], Awaitable[str]]] = {
+ATTEMPTS: Mapping[str, Callable[[str, Session], Awaitable[Check]]] = {
     "stack": _stack,
     "server": _server,
     "worker": _worker,
+    "Web UI": _web_ui,
 }
 """What is tried with the real stack, in this order, until one fails."""

@@ -77,7 +77,9 @@ class PendingActivity:
 
 @dataclass(frozen=True, kw_only=True)
 class PendingWork:
-    """What waits at the server at one moment. Comes when it has changed; the latest one holds.
+    """What is pending at the server at one moment; the latest one holds.
+
+    Comes when it has changed, and each second while anything waits for a Worker.
 
     Attributes:
         timestamp: When the server was asked, by this machine's clock.
@@ -92,6 +94,16 @@ class PendingWork:
     activities: tuple[PendingActivity, ...] = ()
     task_scheduled: str = ""
     task_attempt: int = 0
+
+    @property
+    def moment(self) -> datetime:
+        """`timestamp` as an aware datetime."""
+        return datetime.fromisoformat(self.timestamp)
+
+    @property
+    def waiting(self) -> bool:
+        """Whether anything waits for a Worker, or for its next attempt."""
+        return bool(self.task_scheduled) or any(not activity.running for activity in self.activities)
 
 
 Item = Event | HistoryEntry | PendingWork

@@ -36,6 +36,7 @@ T = TypeVar("T")
 DESCRIBE_DEADLINE_S = 2.0
 """Bound of one look at the heartbeats: a silent server is noticed this soon."""
 PAGE_SIZE = 500
+WAITING_TOLD_AFTER = timedelta(seconds=1)
 
 
 async def follow(
@@ -279,7 +280,10 @@ class _Follower:
             return ticks  # a newer fact is there: it goes first
         if self._entries:
             waits = pending_work(described)
-            if self._pending is None or replace(waits, timestamp=self._pending.timestamp) != self._pending:
+            last = self._pending
+            same = last is not None and replace(waits, timestamp=last.timestamp) == last
+            # What waits is told again and again: that it still does is news.
+            if last is None or not same or (waits.waiting and waits.moment - last.moment >= WAITING_TOLD_AFTER):
                 self._pending = waits
                 ticks.append(waits)
         for pending in described.pending_activities:

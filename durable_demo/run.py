@@ -37,6 +37,7 @@ from durable_demo.errors import (
 )
 from durable_demo.follow import follow, follow_items
 from durable_demo.history import Offset
+from durable_demo.timeline import Timeline
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.wording import calendar, plural, printable
 from durable_demo.workflows.chat_data import ChatResult
@@ -166,6 +167,17 @@ class Run:
             lambda: follow_items(self._call.temporal, self.id, after=after, wait=wait)
         ):
             yield item
+
+    async def timeline(self) -> Timeline:
+        """Its timeline as it is now, from its history; needs no Worker.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+        """
+        timeline = Timeline()
+        async for item in self.items(wait=False):
+            timeline.apply(item)
+        return timeline
 
     async def status(self) -> RunStatus:
         """What the server says of it; needs no Worker.

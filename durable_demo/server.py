@@ -1,7 +1,8 @@
-"""The embedded Temporal server: which program, on which port, with which settings, and what its log tells."""
+"""The embedded Temporal server: which program, on which ports, with which settings, and what its log tells."""
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import socket
@@ -11,6 +12,7 @@ from pathlib import Path
 from durable_demo import settings
 from durable_demo.errors import BinaryMissing, InvalidInput, PortTaken, ServerFailed, StackError
 from durable_demo.statedir import StateDir
+from durable_demo.web_ui import WebUi, embedded_web_ui
 
 HOST = "127.0.0.1"
 NAMESPACE = "default"
@@ -76,6 +78,20 @@ def choose_port(preferred: int = 0) -> int:
         return _free_port(0)
 
 
+def choose_web_ui(preferred: WebUi | None = None) -> WebUi | None:
+    """The preferred Web UI if its port is free now, else one on the first free port; None if all are taken."""
+    candidates = [embedded_web_ui(HOST, port, NAMESPACE) for port in settings.WEB_UI_PORTS]
+    for web_ui in [preferred, *candidates] if preferred else candidates:
+        with contextlib.suppress(OSError):
+            _free_port(_port(web_ui))
+            return web_ui
+    return None
+
+
+def _port(web_ui: WebUi) -> int:
+    return int(web_ui.direct.rpartition(":")[2])
+
+
 def _free_port(wanted: int) -> int:
     with socket.socket() as probe:
         if os.name == "posix":  # else connections of a server that just ended block the port for a minute
@@ -94,15 +110,23 @@ def port_taken(port: int, why: str) -> PortTaken:
     )
 
 
-def server_command(binary: Path, port: int, database: Path) -> list[str]:
+def server_command(binary: Path, port: int, database: Path, web_ui: WebUi | None) -> list[str]:
     """Command line of the server. WAL with synchronous=NORMAL: 4.8 times the default's throughput, kills survived."""
     return [
         str(binary),
-        *("server", "start-dev", "--ip", HOST, "--port", str(port), "--headless", "--db-filename", str(database)),
+        *("server", "start-dev", "--ip", HOST, "--port", str(port), "--db-filename", str(database)),
+        *(_web_ui_options(web_ui) if web_ui else ["--headless"]),
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--dynamic-config-value", "history.MaxBufferedQueryCount=50"),
         # No web page may POST to the HTTP port of the server.
         *("--dynamic-config-value", 'frontend.HTTPAllowedHosts=["kit.invalid"]'),
+    ]
+
+
+def _web_ui_options(web_ui: WebUi) -> list[str]:
+    return [
+        *("--ui-ip", HOST, "--ui-port", str(_port(web_ui)), "--ui-public-path", web_ui.path),
+        "--ui-disable-news-fetch",  # nothing reaches out at run time
     ]
 
 

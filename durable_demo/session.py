@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import html
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -14,8 +15,9 @@ import nest_asyncio
 from durable_demo import settings
 from durable_demo.background import BackgroundLoop
 from durable_demo.client import Chat, DemoClient, Run, Runs
+from durable_demo.comparison import Comparison
 from durable_demo.connection import Connection, configured, connect
-from durable_demo.errors import SessionClosed, UncleanSession
+from durable_demo.errors import NotPossible, SessionClosed, UncleanSession
 from durable_demo.stack import Stack, StackInfo
 
 
@@ -31,6 +33,8 @@ class Session:
     Attributes:
         background: The loop that carries all traffic.
         stack: The embedded server and Worker.
+        before_settle: Called and awaited on the background loop by `assert_clean()` before `on_settle`: the moment to
+            read what a notebook shows.
         on_settle: Called on the caller's thread by `assert_clean()` before it looks, and by `close()` at its end: the
             moment to bring what a notebook shows up to date.
     """
@@ -38,6 +42,7 @@ class Session:
     def __init__(self, home: Path | str | None = None) -> None:
         self.background = BackgroundLoop()
         self.stack = Stack(None if home is None else Path(home))
+        self.before_settle: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.on_settle: list[Callable[[], None]] = []
         self._client: DemoClient | None = None
         self._info: StackInfo | None = None
@@ -114,6 +119,44 @@ class Session:
             raise self._not_started()
         return self._client
 
+    @property
+    def web_ui(self) -> dict[str, str] | None:
+        """Where Temporal's Web UI is, for the links of the panel (see `WebUi`); None if none is there or known.
+
+        Raises:
+            SessionClosed: Not started, or closed.
+        """
+        found = self.info.web_ui
+        return dataclasses.asdict(found) if found else None
+
+    def web_url(self, workflow_id: str = "", run_id: str = "") -> str:
+        """The page of Temporal's Web UI with a workflow's Event History, or with the list of workflows.
+
+        With the embedded server it is a path on the JupyterLab that shows the notebook, so that its token protects the
+        UI; with a configured server it is an address.
+
+        Args:
+            workflow_id: Of the workflow; without it, the list.
+            run_id: Of one of its runs; without it, the latest.
+
+        Raises:
+            NotPossible: There is no Web UI, or none is known.
+            SessionClosed: Not started, or closed.
+        """
+        info = self.info
+        if info.web_ui:
+            return info.web_ui.url(workflow_id, run_id)
+        if info.embedded:
+            raise NotPossible(
+                "The embedded server runs without its Web UI.",
+                why="When it started, none of the ports for it was free, or an earlier version of the kit started it.",
+                remedy="`durable-demo down`, then start again",
+            )
+        raise NotPossible(
+            f"It is not known where the Web UI of the server at {info.address} is.",
+            remedy=f"set {settings.ENV_WEB_UI} to its address, then restart the kernel",
+        )
+
     async def start_monty(self, **options: Any) -> Run:
         """Starts a Monty Python workflow; see `DemoClient.start_monty` for the options."""
         return await self.client.start_monty(**options)
@@ -126,9 +169,13 @@ class Session:
         """The workflow with this Workflow ID, of whatever type, running or ended; see `DemoClient.attach`."""
         return self.client.attach(workflow_id)
 
-    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> Runs:
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None, counted: bool = True) -> Runs:
         """Workflows of this session's Task Queue, running and past, newest first; see `DemoClient.runs`."""
-        return await self.client.runs(limit=limit, workflow_type=workflow_type)
+        return await self.client.runs(limit=limit, workflow_type=workflow_type, counted=counted)
+
+    async def compare(self, *runs: Run | str) -> Comparison:
+        """How the iterations of 1 to 8 workflows compare; see `DemoClient.compare`."""
+        return await self.client.compare(*runs)
 
     async def assert_clean(self) -> None:
         """Ends a notebook: raises what went wrong in threads, callbacks and tasks, each once.
@@ -138,6 +185,8 @@ class Session:
         Raises:
             UncleanSession: Something did.
         """
+        for prepare in self.before_settle if self.started else ():
+            await self.background.run(prepare(), name="prepare the static form")
         self._settle()
         if errors := self.background.unseen_errors():
             raise UncleanSession(errors)

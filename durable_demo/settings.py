@@ -25,6 +25,10 @@ ENV_PORT = "DURABLE_DEMO_PORT"
 """Port of the embedded server. Default: a free one."""
 ENV_TEMPORAL_BINARY = "DURABLE_DEMO_TEMPORAL"
 """Path of the `temporal` program. Default: the one beside this Python, else the one on PATH."""
+ENV_WEB_UI = "DURABLE_DEMO_WEB_UI"
+"""Address of a configured server's Web UI. Temporal Cloud's is known; the embedded server has its own."""
+ENV_HUB_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
+"""Where JupyterHub and Binder serve this Jupyter server, such as `/user/someone/`; they set it."""
 ENV_MODEL = "AGENT_MODEL"
 """Which language model the agent asks: `offline` (default) or `provider:model`."""
 ENV_WEATHER = "DEMO_WEATHER"
@@ -36,6 +40,8 @@ VARIABLES: Mapping[str, str] = {
     ENV_TASK_QUEUE: "Task Queue of the kit's workflows; default `durable-demo`",
     ENV_PORT: "port of the embedded server; default: a free one",
     ENV_TEMPORAL_BINARY: "path of the `temporal` program; default: the one beside this Python, else on PATH",
+    ENV_WEB_UI: "address of a configured server's Web UI, such as `http://127.0.0.1:8233`",
+    ENV_HUB_PREFIX: "path of this Jupyter server, for the Web UI of the embedded server; JupyterHub and Binder set it",
     ENV_MODEL: "the agent's language model: `offline` (default), or `openai:`, `openai-chat:`, `anthropic:`, `google:` "
     "or `ollama:` and its name",
     ENV_WEATHER: "`typical` (default) takes weather from the package, `open-meteo` asks open-meteo.com for live data",
@@ -109,6 +115,10 @@ HEARTBEAT_THROTTLE = timedelta(milliseconds=150)
 
 # --- stack -----------------------------------------------------------------------------------------------------------
 
+WEB_UI_PORTS = (6665, 6666, 6667, 6668, 6669, 6697, 3659, 4045)
+"""Where the embedded server's Web UI listens: ports that Chromium, Firefox and Safari all refuse to open
+(https://fetch.spec.whatwg.org/#port-blocking; others of its list, such as 6679, are open in Chromium), so that no web
+page reaches the UI past JupyterLab's token. A test asks Chromium for each."""
 START_DEADLINE = timedelta(seconds=30)
 """How long the embedded server and Worker may take to start, on a slow laptop with a cold disk."""
 LOCK_DEADLINE = timedelta(seconds=60)

@@ -8,6 +8,7 @@ server is started; the Worker still is, unless `DURABLE_DEMO_WORKER=external`.
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import functools
 import hashlib
 import json
@@ -28,6 +29,7 @@ from durable_demo.errors import ConnectionFailed, DemoError, InvalidInput, Serve
 from durable_demo.processes import environment, python_command
 from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
 from durable_demo.supervisor import ALREADY_SUPERVISED
+from durable_demo.web_ui import WebUi, configured_web_ui
 
 __all__ = ["ProcessInfo", "Stack", "StackInfo"]
 
@@ -123,7 +125,7 @@ class Stack:
         """What runs now, or None. Takes no lease and starts nothing."""
         if self._configured and _worker_is_external():
             return self._external(self._configured)
-        return self._state.read() if self._state.is_supervised() else None
+        return self._read() if self._state.is_supervised() else None
 
     def sessions(self) -> int:
         """How many sessions use the stack now, this one included."""
@@ -140,6 +142,12 @@ class Stack:
         return configured()
 
     @functools.cached_property
+    def _web_ui(self) -> WebUi | None:
+        """The Web UI of the configured server; that of the embedded one is in `stack.json`."""
+        connection = self._configured
+        return configured_web_ui(connection.address, connection.namespace) if connection else None
+
+    @functools.cached_property
     def _state(self) -> StateDir:
         """The state directory; a configured server has one of its own below, for its Worker."""
         if not self._configured:
@@ -149,12 +157,21 @@ class Stack:
 
     def _external(self, connection: Connection) -> StackInfo:
         return StackInfo(
-            connection.address, connection.namespace, settings.task_queue(), embedded=False, home=self.home
+            connection.address,
+            connection.namespace,
+            settings.task_queue(),
+            embedded=False,
+            home=self.home,
+            web_ui=self._web_ui,
         )
+
+    def _read(self) -> StackInfo | None:
+        info, web_ui = self._state.read(), self._web_ui
+        return dataclasses.replace(info, web_ui=web_ui) if info and web_ui else info
 
     async def _usable(self) -> StackInfo | None:
         """What runs, if all of it is alive, the Worker polls and the server answers now."""
-        info = self._state.read()
+        info = self._read()
         if not info or not info.ready or not all(process.alive for process in info.processes):
             return None
         if info.embedded:

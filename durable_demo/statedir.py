@@ -36,6 +36,7 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from durable_demo import settings
 from durable_demo.errors import StateDirError
+from durable_demo.web_ui import WebUi
 
 LogName = Literal["server", "worker", "supervisor"]
 
@@ -125,6 +126,7 @@ class StackInfo:
         server: The embedded server.
         worker: Our Worker; None when Workers are external.
         ready: Whether the server answers and the Worker polls; else one of them is being started.
+        web_ui: Temporal's Web UI for this server; None if there is none or none is known.
     """
 
     address: str
@@ -136,6 +138,7 @@ class StackInfo:
     server: ProcessInfo | None = None
     worker: ProcessInfo | None = None
     ready: bool = True
+    web_ui: WebUi | None = None
 
     @property
     def processes(self) -> list[ProcessInfo]:
@@ -157,7 +160,8 @@ class StackInfo:
             fields: dict[str, Any] = json.loads(text)
             for name in ("supervisor", "server", "worker"):
                 fields[name] = ProcessInfo(**fields[name]) if fields[name] else None
-            return cls(**{**fields, "home": Path(fields["home"])})
+            web_ui = fields.pop("web_ui", None)  # a supervisor of an earlier version writes none
+            return cls(**{**fields, "home": Path(fields["home"]), "web_ui": WebUi(**web_ui) if web_ui else None})
         except (KeyError, TypeError) as error:
             raise ValueError(f"not a stack.json: {error}") from error
 

@@ -52,6 +52,8 @@ def _facts(connection: Connection, info: StackInfo | None, sessions: int) -> dic
             facts["Worker"] = f"pid {info.worker.pid}"
         if info.supervisor:
             facts["Supervisor"] = f"pid {info.supervisor.pid}"
+        if info.web_ui:
+            facts["Web UI"] = info.web_ui.root + (" on JupyterLab's address" if info.web_ui.path else "")
     return facts
 
 

@@ -38,6 +38,7 @@ from durable_demo.errors import (
 )
 from durable_demo.processes import environment, guarded, leave, python_command
 from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
+from durable_demo.web_ui import WebUi
 
 if TYPE_CHECKING:
     from temporalio.client import Client
@@ -51,7 +52,7 @@ _READY_POLL_SECONDS = 0.05
 _READY_ATTEMPT = timedelta(seconds=2)
 _SHOWN_LINES = 15
 _PORT_ATTEMPTS = 3
-"""A free port may be taken by somebody else before the server listens on it."""
+"""A free port may be taken by somebody else before the server listens on it. The last attempt does without Web UI."""
 
 
 class Child(ABC):
@@ -142,19 +143,35 @@ class Child(ABC):
 
 
 class Server(Child):
-    """The embedded Temporal server."""
+    """The embedded Temporal server.
+
+    Args:
+        state: The state directory.
+        binary: The `temporal` program.
+        port: Port of its gRPC service.
+        with_web_ui: Whether it runs Temporal's Web UI, if a port for that is free at its start.
+    """
 
     name = "server"
     stop_timeout = settings.SERVER_STOP_TIMEOUT
 
-    def __init__(self, state: StateDir, binary: Path, port: int) -> None:
+    def __init__(self, state: StateDir, binary: Path, port: int, *, with_web_ui: bool) -> None:
         super().__init__(state)
         self.binary = binary
         self.port = port
         self.address = f"{server.HOST}:{port}"
+        self.with_web_ui = with_web_ui
+        self.web_ui: WebUi | None = None
+
+    async def start(self) -> None:
+        # With the port of its Web UI taken it would not start, and while it was dead another one may have taken that.
+        self.web_ui = server.choose_web_ui(self.web_ui) if self.with_web_ui else None
+        if not self.web_ui:
+            logger.warning("the server runs without its Web UI")
+        await super().start()
 
     def command(self) -> list[str]:
-        return server.server_command(self.binary, self.port, self.state.database)
+        return server.server_command(self.binary, self.port, self.state.database, self.web_ui)
 
     async def answers(self) -> bool:
         # Imported here, as below: it takes 0.7 s, which the processes that were just started need for themselves too.
@@ -253,9 +270,9 @@ class Supervisor:
         for attempt in range(1, _PORT_ATTEMPTS + 1):
             try:
                 port = server.choose_port(self._state.last_port if attempt == 1 else 0)
-                await self._start_once(Server(self._state, binary, port))
+                await self._start_once(Server(self._state, binary, port, with_web_ui=attempt < _PORT_ATTEMPTS))
             except PortTaken:
-                if server.configured_port() or attempt == _PORT_ATTEMPTS:
+                if attempt == _PORT_ATTEMPTS:
                     raise
                 await self.stop()
             else:
@@ -333,6 +350,7 @@ class Supervisor:
             server=self._server.info if self._server else None,
             worker=self._worker.info if self._worker else None,
             ready=bool(children) and all(child.is_ready for child in children),
+            web_ui=self._server.web_ui if self._server else None,
         )
         if info != self._written:
             self._state.write(info)

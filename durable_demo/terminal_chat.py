@@ -266,7 +266,7 @@ class TerminalChat:
         return self.chat
 
     async def _newest(self) -> Chat:
-        for item in await self._session.runs(workflow_type=CHAT):
+        for item in await self._session.runs(workflow_type=CHAT, counted=False):
             if isinstance(item.run, Chat) and item.status == "RUNNING":
                 return item.run
         raise NotPossible("no conversation runs", remedy="start one: durable-demo chat")

@@ -6,19 +6,22 @@ import asyncio
 import importlib.metadata
 import json
 import os
+import re
 import shutil
 import socket
 import subprocess
 import sys
 from collections import namedtuple
 from pathlib import Path
+from unittest.mock import create_autospec
 
 import psutil
 import pytest
 
-from durable_demo import doctor, settings
+from durable_demo import Session, doctor, settings
 from durable_demo.doctor import Check, look_at
-from durable_demo.stack import Stack
+from durable_demo.stack import Stack, StackInfo
+from durable_demo.web_ui import WebUi, embedded_web_ui
 
 ROOT = Path(__file__).parents[1]
 DEADLINE_S = 120.0
@@ -57,6 +60,7 @@ def test_a_healthy_machine_passes_and_the_stack_is_given_back(machine: Path) -> 
     assert [check["name"] for check in report["checks"]] == [*doctor.LOOKS, *doctor.ATTEMPTS]
     assert {check["level"] for check in report["checks"]} <= {"ok", "warn"}
     assert all(check["remedy"] for check in report["checks"] if check["level"] == "warn")
+    assert re.search(r"/proxy/absolute/\d+ .* answers", report["checks"][-1]["found"])
     assert Stack(machine).sessions() == 0
     asyncio.run(Stack(machine).down())
 
@@ -209,6 +213,35 @@ def test_a_misspelled_setting_warns_and_names_the_right_ones(machine: Path, monk
     assert check.level == "warn"
     assert "DURABLE_DEMO_HOEM" in check.remedy
     assert "DURABLE_DEMO_HOME" in check.remedy
+
+
+def stack_with(web_ui: WebUi | None, *, embedded: bool = True) -> Session:
+    """A session on a stack with this Web UI."""
+    info = StackInfo("127.0.0.1:1", "default", "queue", embedded=embedded, home=Path(), web_ui=web_ui)
+    session = create_autospec(Session, instance=True)
+    session.info = info
+    return session
+
+
+async def test_a_web_ui_that_does_not_answer_warns() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as closed:
+        port = closed.getsockname()[1]
+    silent = stack_with(embedded_web_ui("127.0.0.1", port, "default"))
+    check = await doctor.ATTEMPTS["Web UI"]("Web UI", silent)
+    assert check.level == "warn"
+    assert f"127.0.0.1:{port}/proxy/absolute/{port}/ does not answer" in check.found
+    assert "logs server" in check.remedy
+
+
+async def test_a_stack_without_a_web_ui_warns_and_a_configured_server_needs_none() -> None:
+    check = await doctor.ATTEMPTS["Web UI"]("Web UI", stack_with(None))
+    assert (check.level, bool(check.remedy)) == ("warn", True)
+    check = await doctor.ATTEMPTS["Web UI"]("Web UI", stack_with(None, embedded=False))
+    assert check.level == "ok"
+    assert settings.ENV_WEB_UI in check.found
+    known = WebUi("https://ui.example", "", "default")
+    check = await doctor.ATTEMPTS["Web UI"]("Web UI", stack_with(known, embedded=False))
+    assert check == Check("Web UI", "ok", "https://ui.example, not asked")
 
 
 def test_settings_that_contradict_each_other_fail(machine: Path, monkeypatch: pytest.MonkeyPatch) -> None:

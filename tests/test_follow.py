@@ -339,11 +339,14 @@ async def test_what_is_pending_is_told_when_it_changes(demo: Session):
     assert all(first != second for first, second in pairwise(looks))
 
     waiting = await start(demo, f"nobody-{uuid4().hex[:8]}", "Nobody")
+    looks = []
     async with asyncio.timeout(WITHIN):
         async for item in waiting.items():
             if isinstance(item, PendingWork):
                 assert item.task_scheduled
-                assert (item.activities, item.task_attempt) == ((), 1)
+                assert (item.activities, item.task_attempt, item.waiting) == ((), 1, True)
+                looks.append(item)
+            if len(looks) == 2:  # that it still waits is told as well
                 break
     await waiting.terminate()
 

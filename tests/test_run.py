@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import UTC, datetime, timedelta
+from typing import Any
 from uuid import uuid4
 
 import pytest
 
 from durable_demo import Session
+from durable_demo.client import Runs, RunSummary
 from durable_demo.errors import (
     InvalidInput,
     NotPossible,
@@ -97,6 +100,45 @@ async def test_runs_lists_each_workflow_once_newest_first(demo: Session):
     ids = [item.workflow_id for item in await demo.runs(limit=2)]
     assert ids == [third.id, second.id], "an older one that runs comes before a newer one that has ended"
     await second.stop()
+
+
+NOON = datetime(2025, 1, 19, 12, tzinfo=UTC)
+
+
+def summary(workflow_id: str = "monty-python-00000001", **fields: Any) -> RunSummary:
+    """A workflow of a list that ran from noon on for 90 seconds."""
+    known: dict[str, Any] = {"run_id": "r", "workflow_type": "MontyPythonWorkflow", "status": "COMPLETED", "run": None}
+    times = {"started": NOON, "closed": NOON + timedelta(seconds=90)}
+    return RunSummary(workflow_id=workflow_id, **(known | times | fields))
+
+
+def test_a_table_has_the_counters_and_a_dash_where_there_are_none():
+    runs = Runs([summary(iterations=3, quotes=0), summary("other", workflow_type="<b>")])
+    names, first, second = str(runs).splitlines()
+    assert names.split("  ")[0] == "Workflow ID"
+    assert names.split()[2:] == ["Type", "Status", "Started", "Duration", "Iterations", "Quotes", "Messages"]
+    assert first.split()[-5:] == ["90", "seconds", "3", "0", "-"]
+    assert second.split()[-3:] == ["-", "-", "-"]
+    page = runs._repr_html_()
+    assert "<td>90 seconds</td><td>3</td><td>0</td><td>-</td></tr>" in page
+    assert "<td>&lt;b&gt;</td>" in page
+    assert page.count("<th>") == 8
+
+
+def test_a_table_has_the_titles_of_conversations_where_there_are_any():
+    chat = summary("chat-00000001", workflow_type="ChatWorkflow", messages=2, title="What <i>\n\x00is\u202e it?")
+    runs = Runs([summary(), chat])
+    names, first, second = str(runs).splitlines()
+    assert names.endswith("Messages  Title")
+    assert first.endswith("-")
+    assert second.endswith("2         What <i>\\n\\x00is\\u202e it?")
+    assert "<td>2</td><td>What &lt;i&gt;\\n\\x00is\\u202e it?</td>" in runs._repr_html_()
+
+
+def test_the_duration_of_what_runs_is_until_now():
+    began = datetime.now(UTC) - timedelta(minutes=5)
+    running = summary(started=began, closed=None, status="RUNNING")
+    assert timedelta(minutes=5) <= running.duration < timedelta(minutes=6)
 
 
 @pytest.mark.parametrize("bad", [0, -1, 1001, "7", None, True, 1.5])

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shutil
 import socket
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -13,6 +15,7 @@ import pytest
 from durable_demo import server, settings
 from durable_demo.errors import BinaryMissing, InvalidInput, PortTaken, ServerFailed, StackError, StateDirError
 from durable_demo.statedir import StateDir
+from durable_demo.web_ui import embedded_web_ui
 
 
 def program(path: Path) -> Path:
@@ -105,7 +108,40 @@ def test_the_log_tells_why_the_server_failed(tmp_path: Path, said: str, kind: ty
 
 
 def test_the_server_listens_on_loopback_alone(tmp_path: Path) -> None:
-    command = server.server_command(Path("temporal"), 1234, tmp_path / "temporal.db")
-    assert command[command.index("--ip") + 1] == "127.0.0.1"
+    web_ui = embedded_web_ui(server.HOST, 6665, server.NAMESPACE)
+    command = server.server_command(Path("temporal"), 1234, tmp_path / "temporal.db", web_ui)
+    given = dict(itertools.pairwise(command))
+    assert (given["--ip"], given["--port"]) == ("127.0.0.1", "1234")
+    assert (given["--ui-ip"], given["--ui-port"]) == ("127.0.0.1", "6665")
+    assert given["--ui-public-path"] == web_ui.path
+    assert "--ui-disable-news-fetch" in command
+    assert "--headless" not in command
     assert 'frontend.HTTPAllowedHosts=["kit.invalid"]' in command
     assert os.fspath(tmp_path / "temporal.db") in command
+
+
+def test_without_a_port_for_its_web_ui_the_server_runs_headless(tmp_path: Path) -> None:
+    command = server.server_command(Path("temporal"), 1234, tmp_path / "temporal.db", None)
+    assert "--headless" in command
+    assert not [option for option in command if option.startswith("--ui")]
+
+
+@pytest.fixture
+def ui_ports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
+    """Three ports instead of the real ones, each taken by another program."""
+    others = [socket.create_server((server.HOST, 0)) for _ in range(3)]
+    monkeypatch.setattr(settings, "WEB_UI_PORTS", tuple(other.getsockname()[1] for other in others))
+    yield others
+    for other in others:
+        other.close()
+
+
+def test_the_web_ui_gets_the_first_free_one_of_its_ports_and_keeps_it(ui_ports: list[socket.socket]) -> None:
+    first, second, third = (embedded_web_ui(server.HOST, port, server.NAMESPACE) for port in settings.WEB_UI_PORTS)
+    assert server.choose_web_ui() is None
+    ui_ports[1].close()
+    assert server.choose_web_ui() == second
+    ui_ports[0].close()
+    assert server.choose_web_ui() == first
+    assert server.choose_web_ui(second) == second
+    assert server.choose_web_ui(third) == first

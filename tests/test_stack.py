@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import json
 import os
 import shutil
@@ -19,6 +20,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import httpx
 import psutil
 import pytest
 import pytest_asyncio
@@ -29,6 +31,7 @@ from durable_demo.errors import (
     BinaryMissing,
     InvalidInput,
     NamespaceNotFound,
+    NotPossible,
     PortTaken,
     ServerFailed,
     ServerUnreachable,
@@ -230,6 +233,62 @@ async def test_a_killed_kernel_leaves_no_process_and_the_next_one_finds_its_work
     described = await client.get_workflow_handle("monty-python-00000001").describe()
     assert described.status
     assert described.status.name == "RUNNING"
+
+
+# --- the Web UI ---
+
+
+async def ui_status(info: StackInfo) -> int:
+    assert info.web_ui
+    async with httpx.AsyncClient(trust_env=False, timeout=10) as client:
+        return (await client.get(f"{info.web_ui.direct}{info.web_ui.path}/")).status_code
+
+
+async def test_the_web_ui_answers_and_is_on_the_same_port_again_when_the_server_died(stack: Stack) -> None:
+    info = await stack.start()
+    assert await ui_status(info) == 200
+    kill(info.server)
+    await eventually(lambda: bool((now := stack.info()) and now.ready and now.server != info.server), "a new server")
+    again = await stack.start()
+    assert again.web_ui == info.web_ui
+    assert await ui_status(again) == 200
+
+
+async def test_a_port_of_the_web_ui_that_was_taken_meanwhile_does_not_keep_the_server_down(stack: Stack) -> None:
+    info = await stack.start()
+    assert info.web_ui
+    port = int(info.web_ui.direct.rpartition(":")[2])
+    with socket.socket() as other:
+        other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kill(info.server)
+        await eventually(lambda: takes(other, port), "its port is taken by another program", within=5)
+        await eventually(lambda: bool((now := stack.info()) and now.ready and now.server != info.server), "a new one")
+        again = await stack.start()
+    assert again.address == info.address
+    assert again.web_ui != info.web_ui
+
+
+def takes(other: socket.socket, port: int) -> bool:
+    try:
+        other.bind(("127.0.0.1", port))
+    except OSError:
+        return False
+    other.listen()
+    return True
+
+
+async def test_without_a_free_port_for_the_web_ui_the_stack_runs_without_it(home: Path) -> None:
+    with contextlib.ExitStack() as others:
+        for port in settings.WEB_UI_PORTS:
+            with contextlib.suppress(OSError):  # somebody has it already
+                others.enter_context(socket.create_server(("127.0.0.1", port)))
+        async with Session(home) as session:
+            assert session.info.ready
+            assert session.web_ui is None
+            with pytest.raises(NotPossible, match="without its Web UI"):
+                session.web_url()
+            assert "without its Web UI" in session.stack.logs("supervisor")
+            await session.stack.down()
 
 
 # --- accidents ---
@@ -477,6 +536,46 @@ async def test_with_external_workers_nothing_is_started(
     assert guest.info() == info
     assert of_home(home) == before
     await guest.close()
+
+
+async def test_the_web_ui_of_a_configured_server_is_where_the_setting_says(
+    remote: StackInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.ENV_WORKER, "external")
+    async with Session() as session:
+        assert session.web_ui is None
+        with pytest.raises(NotPossible, match=settings.ENV_WEB_UI):
+            session.web_url()
+    monkeypatch.setenv(settings.ENV_WEB_UI, "https://ui.example/")
+    async with Session() as session:
+        assert session.web_ui == {"direct": "https://ui.example", "path": "", "namespace": "default"}
+        assert session.web_url("a") == "https://ui.example/namespaces/default/workflows/a"
+
+
+async def test_the_web_ui_that_the_setting_names_is_known_beside_our_worker_too(
+    remote: StackInfo, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(settings.ENV_WEB_UI, "https://ui.example/")
+    guest = Stack()
+    info = await guest.start()
+    try:
+        assert info.web_ui
+        assert info.web_ui.direct == "https://ui.example"
+        assert guest.info() == info
+    finally:
+        await guest.down()
+
+
+async def test_what_is_no_web_ui_is_refused_before_anything_starts(
+    remote: StackInfo, monkeypatch: pytest.MonkeyPatch, home: Path
+) -> None:
+    monkeypatch.setenv(settings.ENV_WEB_UI, "javascript:alert(1)")
+    before = of_home(home)
+    guest = Stack()
+    with pytest.raises(InvalidInput, match=settings.ENV_WEB_UI):
+        await guest.start()
+    assert guest.sessions() == 0
+    assert of_home(home) == before
 
 
 async def test_an_unknown_namespace_is_named(remote: StackInfo, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import json
 import os
 import stat
 import subprocess
@@ -18,6 +19,7 @@ from durable_demo import settings
 from durable_demo.errors import StateDirError
 from durable_demo.processes import environment
 from durable_demo.statedir import ProcessInfo, StackInfo, StateDir
+from durable_demo.web_ui import WebUi
 
 
 @pytest.fixture
@@ -114,12 +116,22 @@ def test_a_supervisor_lives_while_its_lock_is_held(state: StateDir) -> None:
 
 def test_stack_json_comes_back_as_it_was_written(state: StateDir) -> None:
     me = ProcessInfo.of(os.getpid())
+    web_ui = WebUi("http://127.0.0.1:6665", "/proxy/absolute/6665", "default")
     info = StackInfo("127.0.0.1:1", "default", "queue", embedded=True, home=state.path, supervisor=me, ready=False)
-    state.write(info)
-    assert state.read() == info
+    for each in (info, dataclasses.replace(info, web_ui=web_ui)):
+        state.write(each)
+        assert state.read() == each
     assert info.processes == [me]
     state.clear()
     assert state.read() is None
+
+
+def test_a_stack_json_of_an_earlier_version_tells_no_web_ui(state: StateDir) -> None:
+    info = StackInfo("127.0.0.1:1", "default", "queue", embedded=True, home=state.path)
+    fields = json.loads(info.to_json())
+    del fields["web_ui"]
+    (state.path / "stack.json").write_text(json.dumps(fields))
+    assert state.read() == info
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"server": {"pid": 1}}'])

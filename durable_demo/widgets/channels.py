@@ -91,7 +91,7 @@ class PanelChannel(Channel):
 
     def __init__(self, feed: Feed) -> None:
         super().__init__(feed)
-        self._state: dict[str, Any] = {"starting": False, "chats": None, "alerts": []}
+        self._state: dict[str, Any] = {"starting": False, "chats": None, "alerts": [], "web_ui": None}
         self._alert_count = 0
 
     def show(self, **state: object) -> None:
@@ -99,7 +99,7 @@ class PanelChannel(Channel):
 
         Args:
             state: `starting`: whether a Monty starts. `chats`: past conversations, newest first, each with
-                `workflow_id, title, status, started`.
+                `workflow_id, title, status, started`. `web_ui`: see `Session.web_ui`.
         """
         with self._lock:
             self._state.update(state)

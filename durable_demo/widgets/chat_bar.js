@@ -2,8 +2,11 @@
 import { createAction } from "./actions.js";
 import { calendar, focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
 
-/** The line above the transcript; `onChosen()` is called when another conversation is on its way. */
-export function createChatBar(feed, notice, onChosen) {
+/**
+ * The line above the transcript. `onChosen()` is called when another conversation is on its way, `onWatched()` when this
+ * one is what the views of one workflow show.
+ */
+export function createChatBar(feed, notice, onChosen, onWatched) {
   const { chat } = feed;
   const model = h("span", {});
   const weather = h("span", {});
@@ -17,6 +20,13 @@ export function createChatBar(feed, notice, onChosen) {
     look: () => ({ label: "New conversation", reason: chat.summary.status || chat.summary.problem || chat.following ? "" : "This is a new conversation" }),
     done: onChosen,
   });
+  const watch = createAction(feed, notice, {
+    command: "watch",
+    pending: "One moment...",
+    situation: () => feed.trace.summary.workflow_id,
+    look: () => ({ label: "Timeline", args: { workflow_id: chat.summary.workflow_id }, reason: chat.summary.workflow_id ? "" : "Nothing was said yet", hint: "" }),
+    done: onWatched,
+  });
   const past = createPast(feed, notice, onChosen);
   const banner = h("div", { class: "dd-warning", role: "status" });
   const reconnecting = h("div", { class: "dd-warning", role: "status" });
@@ -24,7 +34,7 @@ export function createChatBar(feed, notice, onChosen) {
   const el = h(
     "div",
     { class: "dd-chat-bar" },
-    h("div", { class: "dd-chat-facts" }, h("div", { class: "dd-facts" }, modelFact, weatherFact), h("div", { class: "dd-chat-actions", role: "group", "aria-label": "Conversations" }, past.button, fresh.el)),
+    h("div", { class: "dd-chat-facts" }, h("div", { class: "dd-facts" }, modelFact, weatherFact), h("div", { class: "dd-chat-actions", role: "group", "aria-label": "Conversations" }, watch.el, past.button, fresh.el)),
     past.el,
     banner,
     reconnecting,
@@ -40,16 +50,14 @@ export function createChatBar(feed, notice, onChosen) {
     setText(banner, summary.notice);
     setText(reconnecting, summary.connected ? "" : "Server not reachable, reconnecting...");
     setText(problem, summary.problem ? `Problem: ${summary.problem}` : "");
-    fresh.update();
-    past.update();
+    for (const part of [watch, fresh, past]) part.update();
   }
 
   return {
     el,
     update,
     setDisconnected(lost) {
-      fresh.setDisconnected(lost);
-      past.setDisconnected(lost);
+      for (const part of [watch, fresh, past]) part.setDisconnected(lost);
     },
   };
 }

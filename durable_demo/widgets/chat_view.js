@@ -10,15 +10,16 @@ const MONTY = "MontyPythonWorkflow";
 /** Whether the workflow in the trace is one that Start Monty starts. */
 export const showsMonty = (trace) => trace.summary.workflow_type === MONTY;
 
-/** The chat and its status bar; `openTrace` is called when somebody follows the bar to the trace. */
-export function createChatView(feed, notice, outbox, voice, openTrace) {
+/** The chat and its status bar; `go(tab)` leads to what the workflows behind it do. */
+export function createChatView(feed, notice, outbox, voice, go) {
   const composer = createComposer(feed, notice, outbox);
-  const bar = createChatBar(feed, notice, () => {
+  const onChosen = () => {
     outbox.leave();
     composer.focus();
-  });
+  };
+  const bar = createChatBar(feed, notice, onChosen, () => go("timeline"));
   const transcript = createTranscript(feed, outbox, voice, composer);
-  const status = createStatusBar(feed.trace, openTrace);
+  const status = createStatusBar(feed.trace, () => go("trace"));
   const el = h("div", { class: "dd-chat" }, bar.el, transcript.el, composer.el, status.el);
 
   return {

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from durable_demo.chat import Chat
 from durable_demo.conversation import Conversation
-from durable_demo.errors import InvalidInput, NotPossible
+from durable_demo.errors import InvalidInput, NotPossible, StillRunning
 from durable_demo.events import format_timestamp
 from durable_demo.vocabulary import CHAT
-from durable_demo.widgets.channels import ChatChannel
+from durable_demo.widgets.channels import ChatChannel, PanelChannel
 from durable_demo.widgets.following import Following
+from durable_demo.widgets.live import Command, Reply, Work
 from durable_demo.wording import one_line
 from durable_demo.workflows.chat_data import ChatReply, UserMessage
 
@@ -46,6 +48,7 @@ class Chatting:
     Args:
         demo: A started session.
         feed: What the channel belongs to.
+        panel: Shows the past conversations.
 
     Attributes:
         channel: Shows the conversation.
@@ -53,13 +56,19 @@ class Chatting:
         talk: What a message that is sent now goes to; another object for another conversation.
     """
 
-    def __init__(self, demo: Session, feed: Feed) -> None:
+    def __init__(self, demo: Session, feed: Feed, panel: PanelChannel) -> None:
         self.channel = ChatChannel(feed)
+        self._panel = panel
         self.following: Following[Chat, Conversation] = Following(demo.background, self.channel)
         self.talk = Talk()
         self._demo = demo
         # Cells, the background loop and each browser's subshell have threads of their own.
         self._one_change = threading.RLock()
+
+    def sending(self, message: UserMessage) -> Work[ChatReply]:
+        """What sends a message to the conversation that is shown now, not when its turn has come."""
+        talk = self.talk
+        return lambda: self.send(talk, message)
 
     async def send(self, talk: Talk, message: UserMessage) -> ChatReply:
         """Sends a message and waits for its answer; the first one begins the conversation.
@@ -120,3 +129,46 @@ class Chatting:
             }
             for item in await self._demo.runs(workflow_type=CHAT, limit=MAX_LISTED)
         ]
+
+    def commands(self) -> dict[str, Command]:
+        """What a browser may ask for, by name."""
+
+        def send(text: str, message_id: str, retry_of: str) -> Work[Reply]:
+            sending = self.sending(UserMessage(message_id, text, retry_of))
+
+            async def taken() -> Reply:
+                with suppress(StillRunning):  # it was taken, and its turn shows that it waits
+                    await sending()
+                return True, ""
+
+            return taken
+
+        def stop_answer(message_id: str) -> Work[Reply]:
+            async def stop() -> Reply:
+                answer = await self.stop(message_id)
+                return answer.accepted, answer.message
+
+            return stop
+
+        async def done() -> Reply:
+            return True, ""
+
+        def new() -> Work[Reply]:
+            self.new()
+            return done
+
+        def open_one(workflow_id: str) -> Work[Reply]:
+            self.open(workflow_id)
+            return done
+
+        async def list_all() -> Reply:
+            self._panel.show(chats=await self.listed())
+            return True, ""
+
+        return {
+            "send": Command(send, {"text": str, "message_id": str, "retry_of": str}, alerts=False),
+            "stop_answer": Command(stop_answer, {"message_id": str}),
+            "new_chat": Command(new),
+            "open_chat": Command(open_one, {"workflow_id": str}),
+            "list_chats": Command(lambda: list_all),
+        }

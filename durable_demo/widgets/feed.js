@@ -14,7 +14,7 @@ const NOTHING = {
   timeline: { workflow_id: "", workflow_type: "", status: "", start: null, end: null, now: null, connected: true },
   history: { workflow_id: "", run_id: "", status: "", runs: 0 },
   runs: { listed: false, problem: "", more: false },
-  compare: { busy: false, workflow_ids: [], runs: [], unit: "", problem: "" },
+  compare: { busy: false, workflow_ids: [], unit: "", problem: "", finding: "", notes: [], columns: [], axis: null, runs: [] },
 };
 
 /** A feed with the channels of these names. */

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Awaitable, Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -19,8 +19,9 @@ from durable_demo.run import Run
 from durable_demo.trace import Trace
 from durable_demo.widgets.channels import PanelChannel, TraceChannel
 from durable_demo.widgets.detached import run_detached
-from durable_demo.widgets.feed import Feed, Message
+from durable_demo.widgets.feed import Feed, FoldChannel, Message
 from durable_demo.widgets.following import Following
+from durable_demo.widgets.run_verbs import act_on
 
 if TYPE_CHECKING:
     from durable_demo.background import Pending
@@ -77,7 +78,7 @@ class LiveTrace(anywidget.AnyWidget):
         self._feed = Feed(self._publish, demo.background)
         self._trace = TraceChannel(self._feed)
         self._panel = PanelChannel(self._feed)
-        self._watched: Following[Run, Trace] = Following(demo.background, self._trace)
+        self._watched: Following[Run, Trace] = Following(demo.background, self._trace, *self._more_channels())
         self._followings: list[Following[Any, Any]] = [self._watched]
         self._pages: set[str] = set()
         self._one_look = threading.Lock()
@@ -101,19 +102,19 @@ class LiveTrace(anywidget.AnyWidget):
 
     def stop(self) -> Pending[Answer]:
         """Asks the workflow to end gracefully; see `Run.stop`."""
-        return self._hand_over("stop the workflow", lambda: self._ask(_VERBS["stop"]))
+        return self._hand_over("stop the workflow", lambda: self._ask("stop"))
 
     def pause(self) -> Pending[Answer]:
         """Freezes the workflow's sleep; see `Run.pause`."""
-        return self._hand_over("pause the workflow", lambda: self._ask(_VERBS["pause"]))
+        return self._hand_over("pause the workflow", lambda: self._ask("pause"))
 
     def resume(self) -> Pending[Answer]:
         """Lets it go on; see `Run.resume`."""
-        return self._hand_over("resume the workflow", lambda: self._ask(_VERBS["resume"]))
+        return self._hand_over("resume the workflow", lambda: self._ask("resume"))
 
     def cancel(self) -> Pending[Answer]:
         """Cancels the workflow; see `Run.cancel`."""
-        return self._hand_over("cancel the workflow", lambda: self._ask(_VERBS["cancel"]))
+        return self._hand_over("cancel the workflow", lambda: self._ask("cancel"))
 
     def clear(self) -> None:
         """Empties the view; the workflow goes on."""
@@ -142,19 +143,23 @@ class LiveTrace(anywidget.AnyWidget):
             self._demo.on_settle.remove(self._settle)
         super().close()
 
+    def _more_channels(self) -> Sequence[FoldChannel[Any, Any]]:
+        """Makes the channels that show the workflow in other ways than its trace."""
+        return ()
+
     # --- commands ----------------------------------------------------------------------------------------------------
 
     def _commands(self) -> dict[str, Command]:
         """What a browser may ask for, beside `clear` and `dismiss`, by name."""
 
-        def asking(verb: Callable[[Run], Awaitable[Answer]]) -> Command:
+        def asking(verb: str) -> Command:
             async def ask() -> Reply:
                 answer = await self._ask(verb)
                 return answer.accepted, answer.message
 
             return Command(lambda: ask)
 
-        return {name: asking(verb) for name, verb in _VERBS.items()}
+        return {verb: asking(verb) for verb in ("stop", "pause", "resume", "cancel")}
 
     def _see(self, page: str, shown: bool) -> None:
         """A page shows this widget now, or shows it no more.
@@ -242,10 +247,10 @@ class LiveTrace(anywidget.AnyWidget):
 
         return self._demo.background.spawn(carry_out(), name=name)
 
-    async def _ask(self, verb: Callable[[Run], Awaitable[Answer]]) -> Answer:
+    async def _ask(self, verb: str) -> Answer:
         if self.run is None:
             raise NotPossible("no workflow is shown here", remedy="start one: `panel.start_monty()`, or Start Monty")
-        return await verb(self.run)
+        return await act_on(self.run, verb)
 
     # --- showing -----------------------------------------------------------------------------------------------------
 
@@ -287,11 +292,3 @@ class LiveTrace(anywidget.AnyWidget):
     def __repr__(self) -> str:
         shown = [str(following) for following in self._followings if following.run is not None]
         return f"{type(self).__name__}({', '.join(shown) or 'nothing yet'})"
-
-
-_VERBS: Mapping[str, Callable[[Run], Awaitable[Answer]]] = {
-    "stop": lambda run: run.stop(),
-    "pause": lambda run: run.pause(),
-    "resume": lambda run: run.resume(),
-    "cancel": lambda run: run.cancel(),
-}

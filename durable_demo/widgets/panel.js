@@ -1,10 +1,16 @@
-// The panel: title, tabs Chat and Workflow Trace, and the buttons of the tab that is shown.
+// The panel: title, tabs, and the buttons of the tab that is shown.
 import { createAction, createNotice, createRunActions } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { createChatView, showsMonty } from "./chat_view.js";
+import { createCompareView } from "./compare_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
 import { feedOf } from "./feed.js";
+import { createHistoryView } from "./history_view.js";
 import { createOutbox } from "./outbox.js";
+import { createRunsView } from "./runs_view.js";
+import { createStartForm } from "./start_form.js";
+import { createSubject } from "./subject.js";
+import { createTimelineView } from "./timeline_view.js";
 import { createTraceView } from "./trace_view.js";
 import { createVoice } from "./voice.js";
 
@@ -30,7 +36,12 @@ function createMemory(key) {
   };
 }
 
-/** WAI-ARIA tabs with automatic activation; all in the browser, so that they work while the kernel is busy. */
+/**
+ * WAI-ARIA tabs with automatic activation; all in the browser, so that they work while the kernel is busy.
+ *
+ * Each has `name`, `label`, its `panel`, what `bars` are shown with it (several may share one), and may have
+ * `show(visible)`.
+ */
 function createTabs(tabs, memory) {
   const buttons = tabs.map(({ name, label, panel }) => {
     const id = uniqueId(name);
@@ -42,11 +53,14 @@ function createTabs(tabs, memory) {
   const el = h("div", { class: "dd-tabs", role: "tablist", "aria-label": "Views", onkeydown: onKey }, ...buttons);
 
   function choose(name, { focus = false } = {}) {
+    const { bars } = tabs.find((tab) => tab.name === name);
     tabs.forEach((tab, place) => {
       const chosen = tab.name === name;
       setAttribute(buttons[place], "aria-selected", String(chosen));
       setAttribute(buttons[place], "tabindex", chosen ? 0 : -1);
-      for (const part of [tab.panel, tab.actions]) part.hidden = !chosen;
+      tab.panel.hidden = !chosen;
+      for (const bar of tab.bars) bar.hidden = !bars.includes(bar);
+      tab.show?.(chosen);
       if (chosen && focus) buttons[place].focus();
     });
     memory.set(name);
@@ -86,36 +100,58 @@ export function createPanel(feed, outbox, memory) {
   const notice = createNotice();
   const alerts = createAlerts(feed, () => outbox.lost);
   const start = createStartAction(feed, notice);
+  const startForm = createStartForm(feed, notice, () => {});
   const runActions = createRunActions(feed, notice);
   const voice = createVoice(feed);
+  const go = (name) => tabs.choose(name, { focus: true });
   const trace = createTraceView(feed.trace, voice);
-  const chat = createChatView(feed, notice, outbox, voice, () => tabs.choose("trace", { focus: true }));
+  const chat = createChatView(feed, notice, outbox, voice, go);
+  const timeline = createTimelineView(feed, notice, go);
+  const history = createHistoryView(feed, notice, go);
+  const runs = createRunsView(feed, notice, go);
+  const compare = createCompareView(feed, notice, go);
+  const subjects = [timeline, history].map(() => createSubject(feed.trace, () => go("runs")));
   const dot = h("span", { class: "dd-dot", hidden: true }, h("span", { "aria-hidden": "true" }, "\u25cf"));
   const dotWords = h("span", { class: "dd-hidden" });
   dot.append(dotWords);
 
-  const group = (label, actions) => h("div", { class: "dd-actions", role: "group", "aria-label": label }, ...actions.map((action) => action.el));
-  const views = {
-    chat: { name: "chat", label: ["Chat"], panel: h("div", {}, chat.el), actions: group("Chat", [start]) },
-    trace: { name: "trace", label: ["Workflow Trace", dot], panel: h("div", {}, trace.el), actions: group("Workflow", runActions) },
+  const bar = (label, elements) => h("div", { class: "dd-actions", role: "group", "aria-label": label }, ...elements);
+  const starting = bar("Start workflows", [start.el, startForm.button]);
+  const startOptions = h("div", {}, startForm.el);
+  const running = bar("Workflow", runActions.slice(0, -1).map((action) => action.el));
+  const clear = runActions.at(-1);
+  const view = (name, label, { el, actions = [], show }, bars = [], above = []) => {
+    const own = actions.length > 0 ? [bar(label, actions)] : [];
+    return { name, label: [label], panel: h("div", {}, ...above, el), bars: [...bars, ...own], show };
   };
-  const tabs = createTabs(Object.values(views), memory);
+  const views = [
+    view("chat", "Chat", chat, [starting, startOptions]),
+    { ...view("trace", "Workflow Trace", { el: trace.el, actions: [clear.el] }, [running]), label: ["Workflow Trace", dot] },
+    view("timeline", "Timeline", timeline, [running], [subjects[0].el]),
+    view("history", "Event History", history, [running], [subjects[1].el]),
+    view("runs", "Runs", runs, [starting, startOptions]),
+    view("compare", "Compare", compare),
+  ];
+  const bars = [...new Set(views.flatMap((one) => one.bars))].filter((one) => one !== startOptions);
+  const tabs = createTabs(views, memory);
   const disconnection = createDisconnection(feed);
 
   const el = h(
     "section",
     { class: "durable-demo", "aria-label": "Durable AI Agent" },
     h("div", { class: "dd-title", role: "heading", "aria-level": 2 }, "Durable AI Agent"),
-    h("div", { class: "dd-bar" }, tabs.el, views.chat.actions, views.trace.actions),
+    tabs.el,
+    h("div", { class: "dd-bar" }, ...bars),
     disconnection.el,
     alerts.el,
     notice.el,
-    h("div", { class: "dd-body" }, views.chat.panel, views.trace.panel),
+    startOptions,
+    h("div", { class: "dd-body" }, ...views.map((one) => one.panel)),
     voice.el,
   );
 
   function update() {
-    for (const part of [start, ...runActions, alerts, chat]) part.update();
+    for (const part of [start, startForm, ...runActions, alerts, chat, ...subjects]) part.update();
     dot.hidden = !feed.trace.active;
     const paused = feed.trace.summary.status === "PAUSED";
     dot.classList.toggle("dd-still", paused);
@@ -129,14 +165,12 @@ export function createPanel(feed, outbox, memory) {
     setDisconnected(lost) {
       el.classList.toggle("dd-lost", lost);
       disconnection.set(lost);
-      for (const part of [start, ...runActions, chat]) part.setDisconnected(lost);
+      for (const part of [start, startForm, ...runActions, chat, timeline, history, runs, compare]) part.setDisconnected(lost);
     },
     dispose() {
       unlisten();
       unlistenOutbox();
-      trace.dispose();
-      chat.dispose();
-      voice.dispose();
+      for (const part of [trace, chat, timeline, history, runs, compare, voice]) part.dispose();
     },
   };
 }
@@ -148,7 +182,7 @@ export default function panelWidget() {
   let memory;
   return {
     initialize({ model }) {
-      feed = feedOf(model, ["trace", "panel", "chat"]);
+      feed = feedOf(model, ["trace", "panel", "chat", "timeline", "history", "runs", "compare"]);
       outbox = createOutbox(feed);
       memory = createMemory(model.get("key"));
     },

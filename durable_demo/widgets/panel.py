@@ -1,9 +1,9 @@
-"""The panel: the tabs Chat and Workflow Trace, and the buttons that start, stop and break a Monty workflow."""
+"""The panel: its tabs, and what starts, shows and stops workflows from them."""
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
@@ -12,16 +12,25 @@ from uuid import uuid4
 from durable_demo.chat import Chat
 from durable_demo.client import MAX_LISTED
 from durable_demo.conversation import Conversation
-from durable_demo.errors import ServerUnreachable, StillRunning, WorkflowNotFound
+from durable_demo.errors import DemoError, ServerUnreachable, WorkflowNotFound
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.widgets import assets
 from durable_demo.widgets.chatting import Chatting
+from durable_demo.widgets.feed import FoldChannel
+from durable_demo.widgets.history_channel import HistoryChannel
+from durable_demo.widgets.listing import Listing
 from durable_demo.widgets.live import Command, LiveTrace, Reply, Work
+from durable_demo.widgets.start_options import START_FIELDS, check_count, read_start_form, seeded
+from durable_demo.widgets.timeline_channel import TimelineChannel
+from durable_demo.widgets.timeline_view import TIMELINE_SCRIPTS
 from durable_demo.widgets.trace_view import SCRIPTS, STYLES
+from durable_demo.wording import plural
 from durable_demo.workflows.chat_data import ChatReply, UserMessage
 
 if TYPE_CHECKING:
     from durable_demo.background import Pending
+    from durable_demo.client import Runs
+    from durable_demo.comparison import Comparison
     from durable_demo.run import Answer, Run
     from durable_demo.session import Session
 
@@ -29,6 +38,15 @@ DEMO_PRESET = {"min_sleep": 2.0, "max_sleep": 5.0}
 """Sleeps that are short enough to watch, in seconds."""
 STATIC_TURNS = 50
 """Turns of a conversation in the static form."""
+STATIC_BARS = 60
+"""Bars of a timeline in the static form."""
+STATIC_RUNS = 20
+"""Workflows of the table in the static form."""
+RUN_SCRIPTS = (
+    "subject.js", *TIMELINE_SCRIPTS, "history_filter.js", "history_json.js", "web_link.js", "history_view.js",
+    "runs_row.js", "runs_view.js", "start_form.js", "compare_plot.js", "compare_table.js", "compare_view.js",
+)  # fmt: skip
+RUN_STYLES = ("timeline_view.css", "history_view.css", "runs_view.css", "start_form.css", "compare_view.css")
 CHAT_SCRIPTS = (
     "markdown.js", "outbox.js", "turn_view.js", "transcript.js", "composer.js", "chat_bar.js", "chat_view.js",
 )  # fmt: skip
@@ -45,13 +63,16 @@ class Panel(LiveTrace):
             restart of the kernel.
     """
 
-    _esm = assets.script(*SCRIPTS, *CHAT_SCRIPTS, "panel.js")
-    _css = assets.style(*STYLES, "chat_view.css", "turn_view.css", "panel.css")
+    _esm = assets.script(*SCRIPTS, *CHAT_SCRIPTS, *RUN_SCRIPTS, "panel.js")
+    _css = assets.style(*STYLES, "chat_view.css", "turn_view.css", *RUN_STYLES, "panel.css")
 
     def __init__(self, demo: Session, *, attach: bool = True) -> None:
         super().__init__(demo)
-        self._chatting = Chatting(demo, self._feed)
+        self._chatting = Chatting(demo, self._feed, self._panel)
         self._followings.append(self._chatting.following)
+        self._listing = Listing(demo, self._feed)
+        self._panel.show(web_ui=demo.web_ui)
+        demo.before_settle.append(self._prepare)
         # Of several starts, and an attach before them, each sees what the one before it has done.
         self._one_start = asyncio.Lock()
         if attach:
@@ -71,6 +92,32 @@ class Panel(LiveTrace):
             return run
 
         return self._hand_over("start Monty", start)
+
+    def start_many(self, count: int, **options: Any) -> Pending[list[Run]]:
+        """Starts several Monty workflows at once, whatever runs already; the first is shown unless one that runs is.
+
+        Args:
+            count: How many, 1 to 20.
+            options: Those of `DemoClient.start_monty`; here the sleeps are 2 to 5 seconds unless you say otherwise.
+                With a `seed`, each workflow after the first has the next one.
+        """
+        return self._hand_over("start several", lambda: self._start_many(count, options))
+
+    def list_runs(self) -> Pending[Runs]:
+        """Brings the table of the tab Runs up to date; while that tab is open, this happens by itself."""
+        return self._hand_over("list the workflows", self._listing.refresh)
+
+    def compare(self, *runs: Run | str) -> Pending[Comparison]:
+        """Shows how the iterations of 1 to 8 workflows compare, in the tab Compare.
+
+        Args:
+            runs: Workflows, or their Workflow IDs; running or ended.
+
+        Raises:
+            InvalidInput: Not a Workflow ID.
+        """
+        found = [self._demo.attach(run) if isinstance(run, str) else run for run in runs]
+        return self._hand_over("compare workflows", lambda: self._listing.compare(found))
 
     def watch(self, run: Run | str) -> Run:
         """Shows another workflow of any type in the trace, running or ended, from its beginning.
@@ -99,6 +146,16 @@ class Panel(LiveTrace):
             finally:
                 self._panel.show(starting=False)
             return run, True
+
+    async def _start_many(self, count: int, options: dict[str, Any]) -> list[Run]:
+        check_count(count)
+        async with self._one_start:
+            runs = []
+            for each in seeded(count, {**DEMO_PRESET, **options}):
+                runs.append(await self._demo.start_monty(**each))
+                if len(runs) == 1 and (self._trace.fold.summary.ended or not self._trace.fold.summary.status):
+                    self._watched.follow(runs[0])
+            return runs
 
     async def _is_active_monty(self, run: Run) -> bool:
         """Whether the workflow that is shown is a Monty that still runs; the trace may be behind the server."""
@@ -132,8 +189,7 @@ class Panel(LiveTrace):
         Args:
             text: 1 to 4,000 characters.
         """
-        message = UserMessage(uuid4().hex, text)
-        return self._hand_over("send a message", self._sending(message))
+        return self._hand_over("send a message", self._chatting.sending(UserMessage(uuid4().hex, text)))
 
     def stop_answer(self) -> Pending[Answer]:
         """Stops the answer in hand; see `Chat.stop`."""
@@ -171,11 +227,18 @@ class Panel(LiveTrace):
         """
         return await self._chatting.following.until(predicate, timeout)
 
-    def _sending(self, message: UserMessage) -> Work[ChatReply]:
-        talk = self._chatting.talk  # what is shown now, not when its turn has come
-        return lambda: self._chatting.send(talk, message)
-
     # --- inside ------------------------------------------------------------------------------------------------------
+
+    def close(self) -> None:
+        """Takes the widget away and follows no more; the workflows go on."""
+        if self._prepare in self._demo.before_settle:
+            self._demo.before_settle.remove(self._prepare)
+        super().close()
+
+    async def _prepare(self) -> None:
+        """Reads what the static form shows: nothing else asks for the table where there is no browser."""
+        with suppress(DemoError):  # the table says it
+            await self._listing.refresh()
 
     async def _attach(self) -> None:
         async with self._one_start:
@@ -187,62 +250,62 @@ class Panel(LiveTrace):
 
     async def _newest(self, workflow_type: str) -> Run | None:
         """The newest workflow of a type that runs."""
-        runs = await self._demo.runs(workflow_type=workflow_type, limit=MAX_LISTED)
+        runs = await self._demo.runs(workflow_type=workflow_type, limit=MAX_LISTED, counted=False)
         return next((item.run for item in runs if item.status == "RUNNING"), None)
+
+    def _more_channels(self) -> Sequence[FoldChannel[Any, Any]]:
+        self._timeline, self._entries = TimelineChannel(self._feed), HistoryChannel(self._feed)
+        return self._timeline, self._entries
 
     def _commands(self) -> dict[str, Command]:
         async def start() -> Reply:
             run, new = await self._start({})
             return new, "" if new else f"Already running: {run.id}"
 
-        def send(text: str, message_id: str, retry_of: str) -> Work[Reply]:
-            sending = self._sending(UserMessage(message_id, text, retry_of))
+        def start_many(**fields: str) -> Work[Reply]:
+            count, options = read_start_form(fields)
 
-            async def taken() -> Reply:
-                with suppress(StillRunning):  # it was taken, and its turn shows that it waits
-                    await sending()
+            async def starting() -> Reply:
+                runs = await self._start_many(count, options)
+                return True, f"{plural(len(runs), 'workflow')} started"
+
+            return starting
+
+        def watch(workflow_id: str) -> Work[Reply]:
+            self.watch(workflow_id)
+
+            async def done() -> Reply:
                 return True, ""
 
-            return taken
-
-        def stop_answer(message_id: str) -> Work[Reply]:
-            async def stop() -> Reply:
-                answer = await self._chatting.stop(message_id)
-                return answer.accepted, answer.message
-
-            return stop
-
-        async def done() -> Reply:
-            return True, ""
-
-        def new() -> Work[Reply]:
-            self._chatting.new()
             return done
 
-        def open_one(workflow_id: str) -> Work[Reply]:
-            self._chatting.open(workflow_id)
-            return done
+        def read_entry(number: int) -> Work[Reply]:
+            async def read() -> Reply:
+                return True, self._entries.read(number)
 
-        async def list_all() -> Reply:
-            self._panel.show(chats=await self._chatting.listed())
-            return True, ""
+            return read
 
         return {
             **super()._commands(),
+            **self._chatting.commands(),
+            **self._listing.commands(),
             "start_monty": Command(lambda: start),
-            "send": Command(send, {"text": str, "message_id": str, "retry_of": str}, alerts=False),
-            "stop_answer": Command(stop_answer, {"message_id": str}),
-            "new_chat": Command(new),
-            "open_chat": Command(open_one, {"workflow_id": str}),
-            "list_chats": Command(lambda: list_all),
+            "start_many": Command(start_many, dict.fromkeys(START_FIELDS, str), alerts=False),
+            "watch": Command(watch, {"workflow_id": str}),
+            "read_entry": Command(read_entry, {"number": int}, alerts=False),
         }
 
     def _static(self) -> tuple[str, str]:
-        trace = super()._static()
-        if not self._chatting.following.run:
-            return trace
-        chat = self._chatting.channel.static(STATIC_TURNS)
-        if not self.run:
-            return chat
-        page, text = zip(chat, trace, strict=True)
-        return "\n<hr>\n".join(page), "\n\n".join(text)
+        shown = []
+        if self._chatting.following.run:
+            shown.append(self._chatting.channel.static(STATIC_TURNS))
+        if self.run or not shown:
+            shown.append(super()._static())
+        if self.run:
+            shown.append(self._timeline.static(STATIC_BARS))
+        if self._listing.table.listed:
+            shown.append(self._listing.table.static(STATIC_RUNS))
+        if self._listing.comparison.compared:
+            shown.append(self._listing.comparison.static())
+        pages, texts = zip(*shown, strict=True)
+        return "\n<hr>\n".join(pages), "\n\n".join(texts)

@@ -281,8 +281,8 @@ class PanelView:
     def __init__(self, root: Locator) -> None:
         self.root = root
         self.page = root.page
-        self.workflow = root.locator(".dd-fact code")
-        self.status = root.locator(".dd-chip")
+        self.workflow = root.locator(".dd-trace .dd-fact code")
+        self.status = root.locator(".dd-trace .dd-chip")
         self.log = root.get_by_role("log", name="Events:")
         self.lines = root.locator(".dd-line")
         self.totals = root.locator(".dd-totals")

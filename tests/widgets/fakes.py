@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,7 @@ from comm.base_comm import BaseComm
 from durable_demo import events as e
 from durable_demo.background import BackgroundLoop
 from durable_demo.chat import Chat
+from durable_demo.entries import HistoryEntry, Item, PendingWork
 from durable_demo.run import Answer, RunStatus
 from durable_demo.workflows.chat_data import ChatReply
 
@@ -49,6 +50,7 @@ class FakeRun:
         self.workflow_type = "MontyPythonWorkflow"
         self.ended_as = ""
         self.status_error: Exception | None = None
+        self.entries: dict[str, list[HistoryEntry | PendingWork]] = {}
         self._events: list[e.Event | Exception | None] = []
         self._count = 0
 
@@ -98,6 +100,12 @@ class FakeRun:
                 self._events[place - 1 : place] = []
                 raise item
             yield item
+
+    async def items(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[Item]:
+        async for event in self.events(after):
+            for entry in self.entries.pop(event.offset, []):
+                yield entry
+            yield event
 
     async def status(self) -> RunStatus:
         if self.status_error is not None:
@@ -180,6 +188,7 @@ class FakeSession:
     """What a widget uses of a session."""
 
     background: BackgroundLoop
+    before_settle: list[Callable[[], Coroutine[Any, Any, None]]] = field(default_factory=list)
     on_settle: list[Callable[[], None]] = field(default_factory=list)
     listed: list[Listed] = field(default_factory=list)
     begun: list[FakeRun] = field(default_factory=list)
@@ -187,6 +196,7 @@ class FakeSession:
     chats: list[FakeChat] = field(default_factory=list)
     start_error: Exception | None = None
     started: bool = True
+    web_ui: dict[str, str] | None = None
 
     async def start_monty(self, **options: Any) -> FakeRun:
         await asyncio.sleep(0.01)
@@ -211,5 +221,5 @@ class FakeSession:
         known = [chat for chat in self.chats if chat.id == workflow_id]
         return known[0] if known else FakeRun(workflow_id)
 
-    async def runs(self, *, limit: int = 100, workflow_type: str | None = None) -> list[Listed]:
+    async def runs(self, *, limit: int = 100, workflow_type: str | None = None, counted: bool = True) -> list[Listed]:
         return [item for item in self.listed if workflow_type in {None, item.workflow_type}][:limit]

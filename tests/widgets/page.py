@@ -17,7 +17,11 @@ from playwright.async_api import Page
 from durable_demo import events as e
 from durable_demo.widgets import Panel, TraceView, assets
 from durable_demo.widgets.channels import ChatChannel, PanelChannel, TraceChannel
+from durable_demo.widgets.compare_channel import CompareChannel
 from durable_demo.widgets.feed import Feed, FoldChannel, Message
+from durable_demo.widgets.history_channel import HistoryChannel
+from durable_demo.widgets.runs_channel import RunsChannel
+from durable_demo.widgets.timeline_channel import TimelineChannel
 
 ORIGIN = "http://panel.test"
 THEMES = Path(sys.prefix, "share/jupyter/lab/themes/@jupyterlab")
@@ -116,6 +120,9 @@ class WidgetPage:
     ) -> None:
         """Loads the page; the views then wait for the kernel."""
         module = MODULES[widget]
+        if widget == "panel":
+            for channel in (TimelineChannel, HistoryChannel, RunsChannel, CompareChannel):
+                channel(self.feed)
         await self._open(module._esm, module._css, theme, views, width, height)
 
     async def open_view(

@@ -3,22 +3,32 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
 import pytest
+from anywidget import AnyWidget
 
-from durable_demo.widgets import Panel, TraceView, assets
+from durable_demo.widgets import Panel, TimelineView, TraceView, assets
 
 
-@pytest.mark.parametrize("widget", [Panel, TraceView])
-def test_the_joined_script_imports_nothing_and_has_one_export(widget: type[Panel] | type[TraceView]) -> None:
+@pytest.mark.parametrize("widget", [Panel, TimelineView, TraceView])
+def test_the_joined_script_imports_nothing_and_has_one_export(widget: type[AnyWidget]) -> None:
     assert not re.search(r"^import\b|\bimport\(", widget._esm, re.MULTILINE)
     assert len(re.findall(r"^export ", widget._esm, re.MULTILINE)) == 1
 
 
-@pytest.mark.parametrize("widget", [Panel, TraceView])
-def test_nothing_is_loaded_from_a_network(widget: type[Panel] | type[TraceView]) -> None:
+@pytest.mark.parametrize("widget", [Panel, TimelineView, TraceView])
+def test_nothing_is_loaded_from_a_network(widget: type[AnyWidget]) -> None:
     without_namespace = (widget._esm + widget._css).replace("http://www.w3.org/2000/svg", "")
-    assert not re.search(r"https?:|//\w+\.|@import|url\(|fetch\(", without_namespace)
+    assert not re.search(r"https?:|//\w+\.|@import|url\((?!#)|fetch\(", without_namespace)
+
+
+@pytest.mark.parametrize("widget", [Panel, TimelineView, TraceView])
+def test_no_name_means_two_things_in_the_joined_script(widget: type[AnyWidget]) -> None:
+    names = re.findall(
+        r"^(?:export )?(?:default )?(?:async )?(?:const|let|function|class) (\w+)", widget._esm, re.MULTILINE
+    )
+    assert [name for name, count in Counter(names).items() if count > 1] == []
 
 
 def test_markup_is_never_parsed() -> None:

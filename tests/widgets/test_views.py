@@ -52,8 +52,10 @@ async def test_before_the_kernel_answers_the_panel_says_that_it_waits(widget_pag
     await widget_page.open()
     assert [message["t"] for message in await widget_page.sent()] == ["hello", "shown"]
     await expect(button(widget_page, "Start Monty")).to_be_disabled()
-    await widget_page.page.get_by_role("tab", name="Workflow Trace").click()
-    await expect(widget_page.page.get_by_text("Waiting for the kernel: it").last).to_be_visible()
+    for name in ("Workflow Trace", "Timeline", "Event History", "Runs", "Compare"):
+        await widget_page.page.get_by_role("tab", name=name).click()
+        shown = widget_page.page.get_by_role("tabpanel").get_by_text("Waiting for the kernel: it may be busy")
+        await expect(shown).to_be_visible()
 
 
 async def hellos(page: WidgetPage) -> int:
@@ -79,7 +81,7 @@ async def test_a_lost_question_is_asked_again_until_the_answer_is_whole(widget_p
     await clock.fast_forward(60_000)
     assert await hellos(widget_page) == 4
     await widget_page.answer_hello()
-    await expect(widget_page.page.locator(".dd-chip")).to_have_text("RUNNING")
+    await expect(widget_page.page.locator(".dd-trace .dd-chip")).to_have_text("RUNNING")
     await clock.fast_forward(3_600_000)
     assert await hellos(widget_page) == 4
 
@@ -101,7 +103,8 @@ async def test_chat_comes_first(widget_page: WidgetPage) -> None:
     await widget_page.answer_hello()
     page = widget_page.page
     await expect(page.get_by_text("Durable AI Agent")).to_be_visible()
-    assert await page.get_by_role("tab").all_inner_texts() == ["Chat", "Workflow Trace"]
+    names = ["Chat", "Workflow Trace", "Timeline", "Event History", "Runs", "Compare"]
+    assert await page.get_by_role("tab").all_inner_texts() == names
     assert await selected(widget_page) == "Chat"
     await expect(page.get_by_text("Status: Monty")).to_be_hidden()
 
@@ -161,7 +164,7 @@ async def test_the_dot_pulses_has_words_and_is_still_under_reduced_motion(widget
 async def test_the_trace_shows_header_lines_progress_and_totals(widget_page: WidgetPage) -> None:
     await running(widget_page)
     page = widget_page.page
-    assert await page.locator(".dd-fact").all_text_contents() == [
+    assert await page.locator(".dd-trace .dd-fact").all_text_contents() == [
         "Workflow: monty-python-1a2b3c4d",
         "Status: RUNNING",
         "Started: 2025-01-19 10:30:01",
@@ -215,7 +218,7 @@ async def test_buttons_follow_the_status(widget_page: WidgetPage, status: str, e
             await widget_page.show(widget_page.completed(2))
         case "FAILED":
             await widget_page.show(e.WorkflowFailed(error="boom", **common))
-    await expect(widget_page.page.locator(".dd-chip")).to_have_text(status)
+    await expect(widget_page.page.locator(".dd-trace .dd-chip")).to_have_text(status)
     buttons = widget_page.page.get_by_role("group", name="Workflow").get_by_role("button")
     assert [await b.inner_text() for b in await buttons.all() if await b.is_enabled()] == enabled
     for disabled in await buttons.all():
@@ -226,7 +229,7 @@ async def test_a_click_shows_only_that_it_waits_and_an_answer_that_refuses_is_sh
     await running(widget_page)
     await button(widget_page, "Stop Workflow").click()
     await expect(button(widget_page, "Stopping...")).to_be_disabled()
-    await expect(widget_page.page.locator(".dd-chip")).to_have_text("RUNNING")
+    await expect(widget_page.page.locator(".dd-trace .dd-chip")).to_have_text("RUNNING")
     command = (await widget_page.sent())[-1]
     widget_page.feed.answer(command["id"], ok=False, message="monty-python-1a2b3c4d has already ended: COMPLETED")
     await widget_page.deliver()
@@ -403,10 +406,11 @@ async def test_tabs_by_keyboard(widget_page: WidgetPage) -> None:
     await page.get_by_role("tab", name="Chat").focus()
     for key, expected in [
         ("ArrowRight", "Workflow Trace"),
-        ("ArrowRight", "Chat"),
-        ("ArrowLeft", "Workflow Trace"),
+        ("ArrowRight", "Timeline"),
         ("Home", "Chat"),
-        ("End", "Workflow Trace"),
+        ("ArrowLeft", "Compare"),
+        ("ArrowRight", "Chat"),
+        ("End", "Compare"),
     ]:
         await page.keyboard.press(key)
         assert (await selected(widget_page)).startswith(expected)
