@@ -80,6 +80,23 @@ class Pending(Generic[T]):
         self._future.cancel()
 
 
+class LoopLock:
+    """An `asyncio.Lock` that outlives its event loop: a session that is started again has a new one."""
+
+    def __init__(self) -> None:
+        self._lock = asyncio.Lock()
+        self._loop: asyncio.AbstractEventLoop | None = None
+
+    async def __aenter__(self) -> None:
+        loop = asyncio.get_running_loop()
+        if loop is not self._loop:
+            self._lock, self._loop = asyncio.Lock(), loop
+        await self._lock.acquire()
+
+    async def __aexit__(self, *_: object) -> None:
+        self._lock.release()
+
+
 class BackgroundLoop:
     """A daemon thread that runs an event loop.
 
@@ -187,7 +204,8 @@ class BackgroundLoop:
             ended = [work for work in self._pending if work.done]
             self._pending = [work for work in self._pending if work not in ended]
             found, self.errors = [*self.errors, *(error for work in ended if (error := work.unseen) is not None)], []
-        return found
+        # What a close() has cut off was meant to be.
+        return [error for error in found if not isinstance(error, SessionClosed)]
 
     def close(self) -> None:
         """Cancels what is under way and ends the thread; does nothing if it does not run."""

@@ -126,7 +126,8 @@ class Caller:
 
         async def bounded() -> T:
             try:
-                return await asyncio.wait_for(call, None if deadline is None else deadline.total_seconds())
+                async with asyncio.timeout(None if deadline is None else deadline.total_seconds()):
+                    return await call
             except (DemoError, WorkflowFailureError, WorkflowQueryFailedError, WorkflowUpdateFailedError):
                 raise
             except TimeoutError:

@@ -55,7 +55,8 @@ class RunSummary:
         workflow_id: Workflow ID.
         run_id: Run ID of its latest run.
         workflow_type: Name of its type.
-        status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT.
+        status: RUNNING, COMPLETED, FAILED, CANCELED, TERMINATED or TIMED_OUT; of Monty and conversations also PAUSED
+            or STOPPING while they run, unless the list is not `counted`.
         started: When its first run began; the oldest that the server still has.
         closed: When it ended; None while it runs.
         run: To follow it and to act on it; a `Chat` for a conversation.
@@ -238,8 +239,9 @@ class DemoClient:
         Args:
             limit: How many at most, 1 to 1,000.
             workflow_type: Only those of this type, such as `ChatWorkflow`; None for all.
-            counted: Whether to look at each workflow for its counters and for the start of its first run. Without it,
-                there are no counters, and `started` is that of the latest run.
+            counted: Whether to look at each workflow for its counters, for the start of its first run, and for whether
+                it is paused or stopping. Without it, there are no counters, `started` is that of the latest run, and
+                whatever runs is RUNNING.
 
         Raises:
             InvalidInput: `limit` is out of range, or `workflow_type` is no name.
@@ -287,11 +289,12 @@ class DemoClient:
         return await self._comparing.look([self.attach(run) if isinstance(run, str) else run for run in runs])
 
     async def _summary(self, item: WorkflowExecution, tally: Tally) -> RunSummary:
+        status = status_name(item.status)
         return RunSummary(
             workflow_id=item.id,
             run_id=item.run_id,
             workflow_type=item.workflow_type,
-            status=status_name(item.status),
+            status=(tally.status or status) if status == "RUNNING" else status,
             started=tally.started or item.start_time,
             closed=item.close_time,
             run=self._run(item.id),

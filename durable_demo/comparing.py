@@ -23,6 +23,8 @@ MAX_KNOWN = 64
 class Comparing:
     """Compares workflows again and again: each look reads only what is new, and of what has ended nothing.
 
+    A Workflow ID that was used again stands for its newest workflow.
+
     May be used from any thread and any event loop.
     """
 
@@ -67,6 +69,9 @@ class Comparing:
         figures = self._known.pop(run.id, None) or Figures(run.id)
         try:
             if not figures.ended:
+                await self._read(run, figures)
+            if figures.ended and (await run.status()).run_id != figures.run_id:
+                figures = Figures(run.id)  # its Workflow ID was used again
                 await self._read(run, figures)
         finally:
             self._known[run.id] = figures

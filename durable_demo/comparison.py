@@ -9,7 +9,7 @@ import html
 import math
 from dataclasses import dataclass
 
-from durable_demo.figures import KEPT_TIMES, NOUNS, PLURALS, Measured, Spread, Unit, duration
+from durable_demo.figures import KEPT_TIMES, NOUNS, PLURALS, Measured, Spread, Unit, duration, took
 
 FEWEST = 3
 """Of fewer times than this nothing is concluded."""
@@ -93,7 +93,7 @@ class Comparison:
         if not (ranked := self.ranked):
             return f"Too few {noun} to compare: two workflows need at least {FEWEST} each."
         few = ", ".join(run.workflow_id for run in self.runs if run.count < FEWEST)
-        return _ranking(ranked) + (f" Left out, with fewer than {FEWEST} {noun}: {few}." if few else "")
+        return _ranking(ranked) + (f" Not ranked, with fewer than {FEWEST} {noun}: {few}." if few else "")
 
     @property
     def notes(self) -> list[str]:
@@ -119,7 +119,7 @@ class Comparison:
         spread = run.spread
         times = (spread.min, spread.median, spread.p90, spread.max) if spread else ()
         words = map(duration, times) if times else "----"
-        return duration(run.runtime), f"{run.count:,}", *words, f"{run.retries:,}"
+        return took(run.runtime, ended=run.ended), f"{run.count:,}", *words, f"{run.retries:,}"
 
     @property
     def axis(self) -> Axis | None:

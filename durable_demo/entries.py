@@ -12,6 +12,9 @@ from datetime import datetime
 
 from durable_demo.events import Event, Json
 
+HARMLESS_CAUSES = frozenset({"UNHANDLED_COMMAND", "RESET_STICKY_TASK_QUEUE", "FORCE_CLOSE_COMMAND"})
+"""Workflow Tasks that fail in the ordinary course of things, as when a Signal comes during continue-as-new."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class HistoryEntry:

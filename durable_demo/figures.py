@@ -114,10 +114,16 @@ class Figures:
 
     Args:
         workflow_id: Its Workflow ID.
+
+    Attributes:
+        last_fact: Offset of the last folded fact.
+        run_id: Run ID of the run that it is of.
+        status: As in `Measured`.
     """
 
     workflow_id: str
     last_fact: str = field(default="", init=False)
+    run_id: str = field(default="", init=False)
     status: str = field(default="", init=False)
     _type: str = field(default="", init=False)
     _first: datetime | None = field(default=None, init=False)
@@ -143,7 +149,7 @@ class Figures:
             if isinstance(event, e.Gap):
                 self._partial = True
             elif not event.tick and is_news(event, self.last_fact, ended=self.ended):
-                self.last_fact = event.offset
+                self.last_fact, self.run_id = event.offset, event.run_id
                 self._take(event)
 
     def measured(self, now: datetime | None = None) -> Measured:
@@ -248,6 +254,17 @@ def duration(value: float) -> str:
     if value < 86_370:
         return _two(value, 3_600, "h", 60, "min")
     return _two(value, 86_400, "d", 3_600, "h")
+
+
+def took(value: float, *, ended: bool) -> str:
+    """How long a workflow took: ``8.9 s``, ``50 s``, ``1 min 5 s``; while it goes on, in whole seconds that passed.
+
+    The table of the runs says it in the same words.
+    """
+    if ended and value < 9.95:
+        return f"{value:.1f} s"
+    whole = round(value) if ended else int(value)
+    return f"{whole} s" if whole < 60 else duration(whole)
 
 
 def _two(value: float, large_s: int, large: str, small_s: int, small: str) -> str:

@@ -23,7 +23,7 @@ from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.converter import DataConverter
 
 from durable_demo import events as e
-from durable_demo.entries import HistoryEntry, PendingActivity, PendingWork
+from durable_demo.entries import HARMLESS_CAUSES, HistoryEntry, PendingActivity, PendingWork
 from durable_demo.errors import InvalidInput
 
 # --- offsets ---------------------------------------------------------------------------------------------------------
@@ -199,7 +199,7 @@ class RunReader:
             case "WORKFLOW_TASK_FAILED":
                 failure = entry.workflow_task_failed_event_attributes
                 cause = WorkflowTaskFailedCause.Name(failure.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-                if cause in _HARMLESS_CAUSES:
+                if cause in HARMLESS_CAUSES:
                     return True, None
                 return True, e.WorkflowTaskFailed(**common, cause=cause, error=failure_text(failure.failure) or cause)
         return False, None
@@ -312,10 +312,10 @@ class RunReader:
             return [await self._decoded(item) for item in value]
         if not isinstance(value, dict):
             return value
-        if value.keys() == {"payloads"}:
+        if value.keys() == {"payloads"} and isinstance(value["payloads"], list):
             decoded: list[Any] = await self._decoded(value["payloads"])
             return decoded[0] if len(decoded) == 1 else decoded
-        if "metadata" in value and value.keys() <= {"metadata", "data", "externalPayloads"}:
+        if _is_payload(value):
             return await self._value(ParseDict(value, Payload()))
         return {name: await self._decoded(item) for name, item in value.items()}
 
@@ -375,8 +375,6 @@ _IGNORED = frozenset(
 )
 BOOKKEEPING = frozenset({EventType.EVENT_TYPE_WORKFLOW_TASK_SCHEDULED, EventType.EVENT_TYPE_WORKFLOW_TASK_STARTED})
 """Entries that the server may show at the end of a history before they are written, and replace by others later."""
-_HARMLESS_CAUSES = frozenset({"UNHANDLED_COMMAND", "RESET_STICKY_TASK_QUEUE", "FORCE_CLOSE_COMMAND"})
-"""Workflow Tasks that fail in the ordinary course of things, as when a Signal comes during continue-as-new."""
 _ACTIVITY_ENDS = frozenset(
     {"ACTIVITY_TASK_COMPLETED", "ACTIVITY_TASK_FAILED", "ACTIVITY_TASK_TIMED_OUT", "ACTIVITY_TASK_CANCELED"}
 )
@@ -392,6 +390,16 @@ def failure_text(failure: Failure | None) -> str:
         failure = failure.cause if failure.HasField("cause") else None
     # The wrapper "Activity task failed" says nothing that its cause does not say better.
     return "; caused by ".join(parts[1:] if len(parts) > 1 and parts[0].lower() == "activity task failed" else parts)
+
+
+def _is_payload(value: dict[str, Any]) -> bool:
+    """Whether this is a payload in protobuf's JSON form, not a memo or a header with such names."""
+    metadata = value.get("metadata")
+    return (
+        isinstance(metadata, dict)
+        and value.keys() <= {"metadata", "data", "externalPayloads"}
+        and all(isinstance(text, str) for text in (*metadata.values(), value.get("data", "")))
+    )
 
 
 def _named(activity: _Open) -> dict[str, Any]:

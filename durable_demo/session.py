@@ -6,6 +6,7 @@ import asyncio
 import dataclasses
 import html
 from collections.abc import Callable, Coroutine
+from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -185,11 +186,23 @@ class Session:
         Raises:
             UncleanSession: Something did.
         """
-        for prepare in self.before_settle if self.started else ():
-            await self.background.run(prepare(), name="prepare the static form")
+        failed = await self._prepare() if self.started and self.before_settle else []
         self._settle()
-        if errors := self.background.unseen_errors():
+        if errors := [*self.background.unseen_errors(), *failed]:
             raise UncleanSession(errors)
+
+    async def _prepare(self) -> list[BaseException]:
+        """Calls all of `before_settle` at once; returns what went wrong."""
+
+        async def prepare() -> list[BaseException | None]:
+            return await asyncio.gather(*(call() for call in self.before_settle), return_exceptions=True)
+
+        limit = settings.CALL_DEADLINE + timedelta(seconds=2)
+        try:
+            done = await self.background.run(prepare(), name="prepare the static form", timeout=limit)
+        except (TimeoutError, SessionClosed) as error:
+            return [error]
+        return [error for error in done if error is not None]
 
     def _settle(self) -> None:
         for callback in self.on_settle:

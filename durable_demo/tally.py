@@ -1,4 +1,4 @@
-"""What a list of workflows cannot say itself: when their first runs began, and how far they have come.
+"""What a list of workflows cannot say itself: when their first runs began, how far they are, whether one is paused.
 
 The server's list knows the latest run of each workflow only. Its first run is found by a look at the workflow, and its
 counters in the history of the latest run, which begins with those of the runs before. No Worker is needed.
@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import TypeVar
 
 from temporalio.api.common.v1 import WorkflowExecution as Execution
 from temporalio.api.history.v1 import HistoryEvent
@@ -48,12 +48,14 @@ class Tally:
         iterations: Iterations begun, over all runs; None if it counts none, or if they cannot be read.
         quotes: Quotes delivered, likewise.
         messages: Messages received, likewise.
+        status: PAUSED or STOPPING while it is so; else empty.
     """
 
     started: datetime | None = None
     iterations: int | None = None
     quotes: int | None = None
     messages: int | None = None
+    status: str = ""
 
 
 class Tallies:
@@ -96,7 +98,8 @@ class Tallies:
         async with self._gate, known.one_look:
             if known.final:
                 return
-            with suppress(RPCError):  # gone meanwhile, or the server is busy: the others are counted all the same
+            # Gone meanwhile, or the server is busy, or it is like nothing that is known here: the others are counted.
+            with suppress(Exception):
                 info = await self._described(item.id, item.run_id)
                 known.tally = replace(known.tally, started=await self._start_of(info))
                 if known.count is not None and info.history_length != known.length:
@@ -124,14 +127,16 @@ class Tallies:
         entries = await self._entries(item, count.last_id)
         try:
             counted = await count.read(entries)
-        except (ArithmeticError, LookupError, TypeError, ValueError):
+        except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # Not what its type promises, or in a code that nobody here can read.
-            known.count, counted = None, {}
+            known.count = None
+            known.tally = Tally(known.tally.started)
         except BaseException:
             # Cut off within an entry, which cannot be read a second time.
             known.count = Count(item.workflow_type, RunReader(item.id, item.run_id, self._client.data_converter))
             raise
-        known.tally = Tally(known.tally.started, **counted)
+        else:
+            known.tally = Tally(known.tally.started, status=count.status, **counted)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
@@ -192,10 +197,12 @@ class Count:
 
     Attributes:
         last_id: Id of the last entry that was counted.
+        status: PAUSED or STOPPING if it is so by then; else empty.
     """
 
     def __init__(self, workflow_type: str, reader: RunReader) -> None:
         self.last_id = 0
+        self.status = ""
         self._reader = reader
         self._vocabulary = vocabulary_for(workflow_type)
         self._carried = _CARRIED[workflow_type]
@@ -219,10 +226,18 @@ class Count:
         return dict(self._counted)
 
     def _take(self, event: e.Event) -> None:
-        match self._vocabulary.translate(event):
-            case e.WorkflowStarted(input=dict(given)):
-                state: dict[str, Any] = given.get("state") or {}
+        told = self._vocabulary.translate(event)
+        match told:
+            case e.WorkflowPaused():
+                self.status = "PAUSED"
+            case e.StopRequested() | e.CancelRequested():
+                self.status = "STOPPING"
+            case e.WorkflowResumed() | e.WorkflowEnded():
+                self.status = ""
+        match told:
+            case e.WorkflowStarted(input=dict(given)) if isinstance(state := given.get("state") or {}, dict):
                 self._counted = {ours: int(state.get(theirs, 0)) for ours, theirs in self._carried.items()}
+                self.status = "STOPPING" if state.get("should_exit") else "PAUSED" if state.get("paused") else ""
             case e.WorkflowStarted():
                 raise ValueError("its input cannot be read")
             case e.Counted(iteration_count=int(iterations), total_quotes_delivered=int(quotes)):

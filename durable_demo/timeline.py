@@ -14,7 +14,7 @@ from typing import Any
 from durable_demo import events as e
 from durable_demo import timeline_entries as entries
 from durable_demo import timeline_text
-from durable_demo.entries import HistoryEntry, Item, PendingActivity, PendingWork
+from durable_demo.entries import HARMLESS_CAUSES, HistoryEntry, Item, PendingActivity, PendingWork
 from durable_demo.timeline_bars import Bar, Part, TimelineSummary, advanced, cut
 from durable_demo.timeline_entries import failure_text, label, milliseconds, text, value
 from durable_demo.wording import one_line
@@ -27,6 +27,9 @@ TIMER_LATENESS = 1_000
 """The server may hand a later attempt out this much after its time, in milliseconds: its timers may be so late."""
 
 _TASK = "Workflow Task"
+_KEPT_TASK = "Workflow Task, kept for the lost one"
+_HEARTBEAT = "heartbeat timeout"
+"""How the server words, in small letters, that it has not heard from an attempt for too long."""
 _NEVER = 2**62
 
 
@@ -40,6 +43,7 @@ class _Run:
         began: Before this, no Workflow Task was due.
         open: Numbers of the bars that go on, by the id of the entry that they began with.
         activities: The ids of these entries, by Activity ID.
+        heartbeats: Their heartbeat timeouts in milliseconds, by the id of the entry.
         seen: Those of Activities of which the server has told what they are doing.
         task: When the Workflow Task in hand was scheduled.
         task_attempt: Its attempt.
@@ -51,6 +55,7 @@ class _Run:
     began: int = 0
     open: dict[int, int] = field(default_factory=dict)
     activities: dict[str, int] = field(default_factory=dict)
+    heartbeats: dict[int, int] = field(default_factory=dict)
     seen: set[int] = field(default_factory=set)
     task: int | None = None
     task_attempt: int = 1
@@ -144,6 +149,7 @@ class Timeline:
             self._run.open[entry.event_id] = bar.number
         if entry.event_type == "ACTIVITY_TASK_SCHEDULED":
             self._run.activities[str(entry.attributes.get("activityId"))] = entry.event_id
+            self._run.heartbeats[entry.event_id] = entries.span(entry.attributes.get("heartbeatTimeout"))
 
     def _end(self, entry: HistoryEntry, at: int) -> None:
         begin, state = entries.ENDS[entry.event_type]
@@ -200,11 +206,14 @@ class Timeline:
             run.task_started = at
         else:
             if entry.event_type == "WORKFLOW_TASK_TIMED_OUT" and run.task is not None:
-                # The Worker that had it, or that it was meant for, is no more.
-                self._waited(run.task if run.task_started is None else run.task_started, at, GAP_AFTER, _TASK)
+                # The Worker that had it, or for which it was kept, is no more.
+                if run.task_started is None:
+                    self._waited(run.task, at, GAP_AFTER, _KEPT_TASK)
+                else:
+                    self._waited(run.task_started, at, GAP_AFTER, _TASK)
             run.task = run.task_started = None
         cause = str(entry.attributes.get("cause", "")).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-        if entry.event_type == "WORKFLOW_TASK_FAILED" and cause not in entries.HARMLESS_CAUSES:
+        if entry.event_type == "WORKFLOW_TASK_FAILED" and cause not in HARMLESS_CAUSES:
             self._open(entry)
         self._wait_over(_TASK, at)
 
@@ -265,6 +274,7 @@ class Timeline:
         state = "running" if last.phase == "running" else waiting
         self._change(number, parts=parts, attempt=last.attempt, state=state)
         self._queues(event_id, bar, parts)
+        self._silences(event_id, bar, parts)
 
     def _finish(self, event_id: int, at: int, state: str, result: str = "", error: str = "") -> None:
         number = self._run.open.pop(event_id, -1)
@@ -291,6 +301,15 @@ class Timeline:
                 at = part.end
         if at is not None:
             self._wait_over(str(event_id), at)
+
+    def _silences(self, event_id: int, before: Bar, parts: tuple[Part, ...]) -> None:
+        """Sees to the time since the last heartbeat of attempts whose Worker was lost, until another took over."""
+        for place, part in enumerate(parts):
+            if part.phase != "running" or part.end is None or _HEARTBEAT not in part.note.lower():
+                continue
+            silent = max(part.start, part.end - self._run.heartbeats.get(event_id, 0))
+            taken = next((later.start for later in parts[place + 1 :] if later.phase == "running"), part.end)
+            self._fill(silent, taken, before.label)
 
     # --- without a Worker --------------------------------------------------------------------------------------------
 
@@ -349,8 +368,25 @@ class Timeline:
         self.next_number += 1
         self._bars[bar.number] = bar
         self._changed.add(bar.number)
-        if len(self._bars) > self.max_bars:
-            del self._bars[next(iter(self._bars))]
+        for _ in range(self.max_bars):
+            if len(self._bars) <= self.max_bars:
+                return
+            oldest = self._bars.pop(next(iter(self._bars)))
+            if oldest.end is None:
+                self._keep(oldest)
+        del self._bars[next(iter(self._bars))]  # all of them go on
+
+    def _keep(self, bar: Bar) -> None:
+        """Puts a bar that goes on behind all others: the oldest of those that are over goes instead of it."""
+        moved = replace(bar, number=self.next_number)
+        self.next_number += 1
+        self._bars[moved.number] = moved
+        self._changed.add(moved.number)
+        if self._run.number == bar.number:
+            self._run.number = moved.number
+        for key, number in self._run.open.items():
+            if number == bar.number:
+                self._run.open[key] = moved.number
 
     def _change(self, number: int, **fields: Any) -> None:
         bar = self._bars.get(number)
@@ -383,7 +419,7 @@ class Timeline:
 
     def _last(self, count: int | None) -> tuple[list[Bar], int]:
         """So many of the newest bars, and how many there were before them."""
-        shown = self.bars if count is None else self.bars[-count:]
+        shown = self.bars[max(0, len(self.bars) - count) :] if count is not None else self.bars
         return shown, self.next_number - len(shown)
 
 

@@ -60,9 +60,6 @@ RUN_ENDS = {
     "WORKFLOW_EXECUTION_CONTINUED_AS_NEW": "continued",
 }
 
-HARMLESS_CAUSES = frozenset({"UNHANDLED_COMMAND", "RESET_STICKY_TASK_QUEUE", "FORCE_CLOSE_COMMAND"})
-"""Workflow Tasks that fail in the ordinary course of things, as when a Signal comes during continue-as-new."""
-
 
 def opened(entry: HistoryEntry, number: int) -> Bar | None:
     """The bar or the mark that begins with an entry; None if there is none."""

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import statistics
 from collections.abc import AsyncIterator
+from types import SimpleNamespace
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -27,6 +29,9 @@ class ScriptedRun(Run):
         self.told = list(events)
         self.asked: list[str | None] = []
         self.reading = 0
+
+    async def status(self) -> Any:
+        return SimpleNamespace(run_id=self.told[-1].run_id)
 
     async def events(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[e.Event]:
         assert not wait
@@ -110,6 +115,27 @@ async def test_each_look_reads_only_what_is_new_and_of_what_has_ended_nothing():
     assert (measured.times, measured.status) == ((2.0, 3.0), "COMPLETED")
     assert await comparing.look([run]) == await comparing.look([run])
     assert len(run.asked) == 3
+
+
+@pytest.mark.parametrize("seen_at_its_end", [True, False])
+async def test_a_workflow_id_that_is_used_again_stands_for_its_newest_workflow(demo: Session, seen_at_its_end: bool):
+    run, comparing, temporal = await demo.start_monty(**QUICK), Comparing(), demo.client.temporal
+    await until(run, "progress_update", status="iteration_2_sleeping")
+    await comparing.look([run])
+    await run.stop()
+    ended_as = (await run.result()).final_status
+    if seen_at_its_end:
+        assert (await comparing.look([run])).runs[0].status == "COMPLETED"
+    again = temporal.start_workflow(
+        "MontyPythonWorkflow",
+        {"min_sleep": 600, "max_sleep": 600},
+        id=run.id,
+        task_queue=demo.client.task_queue,
+    )
+    await demo.background.run(again)
+    (measured,) = (await comparing.look([run])).runs
+    assert (ended_as, measured.status, measured.count) == ("stopped", "RUNNING", 0)
+    await run.terminate()
 
 
 async def test_two_looks_at_once_count_nothing_twice():

@@ -62,7 +62,7 @@ def test_of_fewer_than_three_times_nothing_is_concluded() -> None:
     enough, few = monty("enough", 1, 1, 1), monty("few", 9, 9)
     assert finding(enough, few) == "Too few iterations to compare: two workflows need at least 3 each."
     assert Comparison((enough, few)).extremes == {}
-    assert finding(enough, few, monty("slow", 3, 3, 3)).endswith("Left out, with fewer than 3 iterations: few.")
+    assert finding(enough, few, monty("slow", 3, 3, 3)).endswith("Not ranked, with fewer than 3 iterations: few.")
     assert finding(monty("a"), monty("b")).startswith("Too few times to compare")
 
 

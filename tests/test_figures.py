@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from durable_demo import events as e
-from durable_demo.figures import KEPT_TIMES, Figures, Measured, duration
+from durable_demo.figures import KEPT_TIMES, Figures, Measured, duration, took
 
 START = datetime(2025, 1, 19, 10, 30, tzinfo=UTC)
 
@@ -176,3 +176,14 @@ def test_a_history_of_which_the_server_has_not_all_is_told() -> None:
 )  # fmt: skip
 def test_durations_read_as_people_write_them(seconds: float, words: str) -> None:
     assert duration(seconds) == words
+
+
+@pytest.mark.parametrize(
+    ("seconds", "live", "ended"),
+    [
+        (0, "0 s", "0.0 s"), (8.94, "8 s", "8.9 s"), (9.96, "9 s", "10 s"), (50.4, "50 s", "50 s"),
+        (59.7, "59 s", "1 min"), (65, "1 min 5 s", "1 min 5 s"), (7_500, "2 h 5 min", "2 h 5 min"),
+    ],
+)  # fmt: skip
+def test_how_long_a_workflow_took_is_said_in_few_words(seconds: float, live: str, ended: str) -> None:
+    assert (took(seconds, ended=False), took(seconds, ended=True)) == (live, ended)

@@ -6,10 +6,14 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from hypothesis import given
 from hypothesis import strategies as st
-from temporalio.api.common.v1 import Payload, Payloads
+from temporalio.api.common.v1 import Memo, Payload, Payloads
 from temporalio.api.enums.v1 import PendingActivityState
 from temporalio.api.failure.v1 import ApplicationFailureInfo, Failure
-from temporalio.api.history.v1 import HistoryEvent, WorkflowExecutionSignaledEventAttributes
+from temporalio.api.history.v1 import (
+    HistoryEvent,
+    WorkflowExecutionSignaledEventAttributes,
+    WorkflowExecutionStartedEventAttributes,
+)
 from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskInfo
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.converter import DataConverter
@@ -124,3 +128,16 @@ async def test_an_entry_keeps_what_is_no_payload_as_it_is():
 
 def at(seconds: int) -> Timestamp:
     return Timestamp(seconds=seconds)
+
+
+@pytest.mark.parametrize(
+    "memo",
+    [{"metadata": "x"}, {"metadata": "x", "data": "y"}, {"payloads": 1}, {"payloads": [1]}, {"metadata": {"a": 1}}],
+    ids=str,
+)
+async def test_a_memo_whose_keys_are_called_as_a_payloads_is_read_like_any_other(memo: dict[str, object]):
+    fields = {name: DataConverter.default.payload_converter.to_payload(value) for name, value in memo.items()}
+    attributes = WorkflowExecutionStartedEventAttributes(memo=Memo(fields=fields))
+    written = HistoryEvent(event_id=1, event_type=1, workflow_execution_started_event_attributes=attributes)
+    entry = await RunReader("w", RUN, DataConverter.default).entry(written)
+    assert entry.attributes["memo"]["fields"] == memo

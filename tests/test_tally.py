@@ -191,6 +191,48 @@ async def test_the_messages_of_a_conversation_are_counted_once_over_all_its_runs
     await running.terminate()
 
 
+async def test_what_runs_is_paused_or_stopping_while_it_is_so(demo: Session):
+    queue = new_queue()
+    client = on_queue(demo, queue)
+    async with scripted_worker(demo, queue, workflows=BOTH):
+        run, canceled = [await client.start_monty(**LONG) for _ in range(2)]
+        await listed(client, run, has("RUNNING"))
+        await run.pause()
+        paused = await listed(client, run, has("PAUSED"))
+        assert paused.closed is None
+        assert [item.status for item in await client.runs(counted=False)] == ["RUNNING", "RUNNING"]
+        await run.resume()
+        await listed(client, run, has("RUNNING"))
+        await run.pause()
+        await listed(client, run, has("PAUSED"))
+    # Without a Worker, they stay as they are.
+    await run.stop()
+    await canceled.cancel()
+    for each in (run, canceled):
+        await listed(client, each, has("STOPPING"))
+    await run.terminate()
+    await listed(client, run, has("TERMINATED"))
+    await canceled.terminate()
+
+
+@pytest.mark.parametrize(
+    ("state", "status"),
+    [({"paused": True}, "PAUSED"), ({"paused": True, "should_exit": True}, "STOPPING"), ({}, "RUNNING")],
+    ids=["paused", "stopping", "neither"],
+)
+async def test_a_run_that_goes_on_from_one_before_goes_on_paused_or_stopping(
+    demo: Session, state: dict[str, object], status: str
+):
+    client = on_queue(demo, new_queue())
+    workflow_id = f"monty-{uuid4().hex[:8]}"
+    await demo.background.run(
+        demo.client.temporal.start_workflow(MONTY, {"state": state}, id=workflow_id, task_queue=client.task_queue)
+    )
+    run = client.attach(workflow_id)
+    await listed(client, run, has(status))
+    await run.terminate()
+
+
 async def test_start_and_duration_are_those_of_the_whole_chain_of_runs(demo: Session):
     run = await demo.start_monty(**QUICK, iterations=6, history_limit=20)
     before = await demo.start_monty(**LONG)
@@ -378,6 +420,45 @@ async def test_what_is_in_an_unknown_code_has_no_counters_and_spoils_nothing(
     assert unreadable.id in str(await client.runs())
     for run in (unreadable, readable):
         await run.terminate()
+
+
+@pytest.mark.parametrize(
+    ("workflow_type", "prefix", "given"),
+    [
+        (MONTY, "monty", {"state": "x"}),
+        (MONTY, "monty", {"state": [1]}),
+        (MONTY, "monty", {"state": {"iteration_count": {}}}),
+        (MONTY, "monty", "x"),
+        (CHAT, "chat", {"state": "x"}),
+    ],
+    ids=["a-text-as-state", "a-list-as-state", "no-number", "a-text", "conversation"],
+)
+async def test_a_strange_input_has_no_counters_and_spoils_nothing(
+    demo: Session, workflow_type: str, prefix: str, given: object
+):
+    client = on_queue(demo, new_queue())
+    plain = await client.start_monty(**LONG)
+    workflow_id = f"{prefix}-{uuid4().hex[:8]}"
+    await demo.background.run(
+        demo.client.temporal.start_workflow(workflow_type, given, id=workflow_id, task_queue=client.task_queue)
+    )
+    strange = client.attach(workflow_id)
+    assert counters(await listed(client, strange, has("RUNNING"))) == (None, None, None)
+    assert counters(await listed(client, plain, has("RUNNING"))) == (0, 0, None)
+    for run in (strange, plain):
+        await run.terminate()
+
+
+async def test_one_look_that_fails_in_a_way_that_nobody_foresaw_spoils_nothing(demo: Session):
+    runs = [await demo.start_monty(**QUICK, iterations=1) for _ in range(2)]
+    for run in runs:
+        await run.result()
+    watched = Watched(demo)
+    watched.service.broken[DESCRIBE, runs[0].id] = RuntimeError("nobody foresaw it")
+    found = await items(demo.client, *runs)
+    assert [each.iterations for each in await watched.of(found)] == [None, 1]
+    watched.service.broken.clear()
+    assert [each.iterations for each in await watched.of(found)] == [1, 1]
 
 
 async def test_a_workflow_that_is_deleted_meanwhile_spoils_nothing(demo: Session):

@@ -460,7 +460,7 @@ def test_the_connection_comes_and_goes() -> None:
     assert timeline.summary.connected
 
 
-def test_only_the_newest_bars_are_kept_and_late_news_of_the_others_is_harmless() -> None:
+def test_the_newest_bars_and_those_that_went_on_are_kept() -> None:
     story = Story()
     event_id = story.scheduled(1)
     story.pending(5, waits(1, 1))
@@ -471,7 +471,8 @@ def test_only_the_newest_bars_are_kept_and_late_news_of_the_others_is_harmless()
     )
     timeline = Timeline(max_bars=5)
     changed = timeline.apply(*story.items)
-    assert [bar.label for bar in timeline.bars] == ["s15", "s16", "s17", "s18", "s19"]
+    assert sorted(bar.label for bar in timeline.bars) == ["No Worker for sleep", "Own", "s18", "s19", "sleep"]
+    assert all(bar.end is not None for bar in timeline.bars)
     assert [bar.number for bar in timeline.bars] == list(range(timeline.dropped, timeline.next_number))
     assert list(changed) == timeline.bars
 
@@ -668,3 +669,50 @@ async def test_a_killed_worker_shows_as_a_second_attempt(demo: Session) -> None:
     assert (bar.state, bar.attempt, timeline.summary.status) == ("completed", 2, "COMPLETED")
     assert [part.attempt for part in bar.parts if part.phase == "running"] == [1, 2]
     assert "Heartbeat timeout" in next(part.note for part in bar.parts if part.phase == "running")
+
+
+def test_a_bar_that_goes_on_outlives_newer_ones_that_are_over():
+    story = Story()
+    for number in range(20):
+        story.entry(1 + number, "WORKFLOW_EXECUTION_SIGNALED", signalName=f"s{number}")
+    timeline = Timeline(max_bars=5)
+    timeline.apply(*story.items)
+    assert sorted(bar.kind for bar in timeline.bars) == ["signal"] * 4 + ["workflow"]
+    assert [bar.label for bar in timeline.bars if bar.kind == "signal"] == ["s16", "s17", "s18", "s19"]
+    story.entry(30, "WORKFLOW_EXECUTION_COMPLETED")
+    timeline.apply(story.items[-1])
+    assert second(only(timeline, "workflow").end) == 30
+    numbers = [bar.number for bar in timeline.bars]
+    assert numbers == list(range(timeline.dropped, timeline.next_number))
+
+
+def test_many_bars_that_all_go_on_are_bounded_too():
+    story = Story()
+    for number in range(12):
+        story.entry(1, "TIMER_STARTED", timerId=str(number), startToFireTimeout="60s")
+    timeline = Timeline(max_bars=5)
+    timeline.apply(*story.items)
+    assert len(timeline.bars) == 5
+    for number in range(12):
+        story.entry(2, "TIMER_FIRED", timerId=str(number), startedEventId=str(number + 2))
+    timeline.apply(*story.items[-12:])
+    assert {second(bar.end) for bar in timeline.bars if bar.kind == "timer"} == {2}
+
+
+def test_a_worker_that_was_lost_in_the_middle_of_an_attempt_is_a_gap_from_its_last_heartbeat():
+    story = Story()
+    event_id = story.task(0, 0).scheduled(0)
+    given = story.items[-1].attributes
+    given["heartbeatTimeout"] = "2s"
+    story.pending(1, runs(1, 0, 0)).pending(6, waits(2, 6.2, failed=6, error="activity Heartbeat timeout"))
+    timeline = story.fold()
+    assert gaps(timeline) == [(4, 6)]
+    timeline.apply(story.pending(7, runs(2, 6.2, 6.9)).items[-1])
+    assert gaps(timeline) == [(4, 6.9)]
+    assert timeline.apply(*story.ended(9, event_id).items[-1:])
+    assert gaps(timeline) == [(4, 6.9)]
+
+
+def test_a_task_that_was_kept_for_a_lost_worker_says_so():
+    story = Story().entry(0, "WORKFLOW_TASK_SCHEDULED", attempt=1).entry(2, "WORKFLOW_TASK_TIMED_OUT")
+    assert only(story.fold(), "gap").label == "No Worker for Workflow Task, kept for the lost one"

@@ -5,12 +5,22 @@ const BUSY_HINT_MS = 2_000;
 const EVENT_PATIENCE_MS = 5_000;
 const DISCONNECTED = "Disconnected from the kernel";
 
-/** Where a view says what became of a click. */
+const NOTICE_MS = 20_000;
+
+/** Where a view says what became of a click; the words go after a while. */
 export function createNotice() {
   const el = h("div", { class: "dd-notice", role: "status" });
+  let expiry = 0;
+
+  function say(text) {
+    setText(el, text);
+    clearTimeout(expiry);
+    if (text) expiry = setTimeout(() => setText(el, ""), NOTICE_MS);
+  }
+
   return {
     el,
-    say: (text) => setText(el, text),
+    say,
     /** Takes these words back, unless others have come since. */
     retract: (text) => el.textContent === text && setText(el, ""),
   };
@@ -88,6 +98,7 @@ const ended = (trace) => (trace.ended ? `The workflow has ended: ${trace.summary
 export function createRunActions(feed, notice) {
   const { trace } = feed;
   const unlessActive = (reason) => (trace.active ? reason : ended(trace) || "No workflow is running");
+  const isChat = () => trace.summary.workflow_type === "ChatWorkflow";
   const stopping = () => (trace.summary.status === "STOPPING" ? "The workflow is stopping already" : "");
   return [
     createAction(feed, notice, {
@@ -95,14 +106,14 @@ export function createRunActions(feed, notice) {
       pending: "Stopping...",
       tone: "danger",
       // Harmless after the end: the workflow's answer says so.
-      look: () => ({ label: "Stop Workflow", reason: trace.ended ? "" : unlessActive(stopping()), hint: ended(trace) }),
+      look: () => ({ label: isChat() ? "End Conversation" : "Stop Workflow", reason: trace.ended ? "" : unlessActive(stopping()), hint: ended(trace) }),
     }),
     createAction(feed, notice, {
       pending: "One moment...",
       look: () =>
         trace.summary.status === "PAUSED"
           ? { label: "Resume", command: "resume", reason: "" }
-          : { label: "Pause", command: "pause", reason: unlessActive(stopping()) },
+          : { label: "Pause", command: "pause", reason: unlessActive(isChat() ? "A conversation cannot be paused" : stopping()) },
     }),
     createAction(feed, notice, {
       command: "cancel",

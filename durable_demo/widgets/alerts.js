@@ -58,7 +58,7 @@ export function createDisconnection(feed) {
   return {
     el,
     set(lost) {
-      setText(el, lost ? "Disconnected from the kernel - run the cells again from the first one to reconnect. The workflow goes on." : "");
+      setText(el, lost ? "Disconnected from the kernel - run the cells again from the first one to reconnect. Workflows that run go on." : "");
       if (!lost) feed.hello();
     },
   };

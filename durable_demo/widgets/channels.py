@@ -102,8 +102,9 @@ class PanelChannel(Channel):
                 `workflow_id, title, status, started`. `web_ui`: see `Session.web_ui`.
         """
         with self._lock:
-            self._state.update(state)
-            self._touch()
+            if any(self._state[name] != value for name, value in state.items()):
+                self._state.update(state)
+                self._touch()
 
     def alert(self, error: BaseException) -> None:
         """Shows an error until somebody dismisses it."""

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from durable_demo.background import LoopLock
 from durable_demo.chat import Chat
 from durable_demo.conversation import Conversation
 from durable_demo.errors import InvalidInput, NotPossible, StillRunning
@@ -39,7 +39,7 @@ class Talk:
 
     chat: Chat | None = None
     begun: bool = False
-    one_start: asyncio.Lock = field(default_factory=asyncio.Lock)
+    one_start: LoopLock = field(default_factory=LoopLock)
 
 
 class Chatting:

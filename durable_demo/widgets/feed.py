@@ -253,8 +253,11 @@ class FoldChannel(Channel, Generic[F, N]):
         with self._lock:
             if fold is not self.fold:
                 return
-            self._changed.update((part.number, part) for part in self._apply(items))
-            self._touch()
+            before = self.fold.summary
+            changed = self._apply(items)
+            self._changed.update((part.number, part) for part in changed)
+            if changed or self.fold.summary != before:
+                self._touch()
             self._wake()
 
     def restart(self) -> F:

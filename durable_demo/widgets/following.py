@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 from durable_demo import events as e
 from durable_demo.errors import SessionClosed
 from durable_demo.run import Run
+from durable_demo.trace import ENDED
 from durable_demo.widgets.feed import Fold, FoldChannel
 
 if TYPE_CHECKING:
@@ -65,7 +66,8 @@ class Following(Generic[R, F]):
             if run == self.run and self.active:
                 return
             self.close()
-            if run != self.run:
+            # What has ended may have begun anew under the same Workflow ID.
+            if run != self.run or self._channel.fold.summary.status in ENDED:
                 for channel in self._channels:
                     channel.restart()
             self.run = run

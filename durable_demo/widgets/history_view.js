@@ -19,7 +19,7 @@ export function createHistoryView(feed, notice, go) {
   const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No event history yet");
   const emptyHint = h("p", {}, "Start a workflow, or choose one in the tab Runs");
-  const runs = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Show runs");
+  const runs = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Choose a run");
   const empty = h("div", { class: "dd-eh-empty" }, waiting, emptyTitle, emptyHint, runs);
   const filter = createEventFilter(schedule);
   const events = createEventRows(history, filter, read);

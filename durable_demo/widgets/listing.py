@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any
 
+from durable_demo.background import LoopLock
 from durable_demo.comparing import Comparing
 from durable_demo.errors import DemoError, InvalidInput
+from durable_demo.widgets.channels import PanelChannel
 from durable_demo.widgets.compare_channel import CompareChannel
 from durable_demo.widgets.live import Command, Reply, Work
 from durable_demo.widgets.run_verbs import act_on
@@ -28,19 +29,21 @@ class Listing:
     Args:
         demo: A started session.
         feed: What its channels belong to.
+        panel: Is told where Temporal's Web UI is, which may move with a restart of the server.
 
     Attributes:
         table: Shows the workflows.
         comparison: Shows the comparison.
     """
 
-    def __init__(self, demo: Session, feed: Feed) -> None:
+    def __init__(self, demo: Session, feed: Feed, panel: PanelChannel) -> None:
+        self._panel = panel
         self.table = RunsChannel(feed)
         self.comparison = CompareChannel(feed)
         self._demo = demo
         self._comparing = Comparing()
-        self._one_look = asyncio.Lock()
-        self._one_comparison = asyncio.Lock()
+        self._one_look = LoopLock()
+        self._one_comparison = LoopLock()
 
     async def refresh(self) -> Runs:
         """Lists the workflows and shows them.
@@ -54,6 +57,7 @@ class Listing:
             except DemoError as error:
                 self.table.fail(error.what)
                 raise
+            self._panel.show(web_ui=self._demo.web_ui)
             self.table.show(runs, more=len(runs) > MAX_SHOWN)
             return runs
 

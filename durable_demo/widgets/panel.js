@@ -42,7 +42,7 @@ function createMemory(key) {
  * Each has `name`, `label`, its `panel`, what `bars` are shown with it (several may share one), and may have
  * `show(visible)`.
  */
-function createTabs(tabs, memory) {
+function createTabs(tabs, memory, onChange) {
   const buttons = tabs.map(({ name, label, panel }) => {
     const id = uniqueId(name);
     panel.id = `${id}-panel`;
@@ -53,6 +53,7 @@ function createTabs(tabs, memory) {
   const el = h("div", { class: "dd-tabs", role: "tablist", "aria-label": "Views", onkeydown: onKey }, ...buttons);
 
   function choose(name, { focus = false } = {}) {
+    if (name !== memory.get()) onChange();
     const { bars } = tabs.find((tab) => tab.name === name);
     tabs.forEach((tab, place) => {
       const chosen = tab.name === name;
@@ -116,7 +117,8 @@ export function createPanel(feed, outbox, memory) {
   dot.append(dotWords);
 
   const bar = (label, elements) => h("div", { class: "dd-actions", role: "group", "aria-label": label }, ...elements);
-  const starting = bar("Start workflows", [start.el, startForm.button]);
+  const startOne = bar("Monty", [start.el]);
+  const startMany = bar("Start workflows", [startForm.button]);
   const startOptions = h("div", {}, startForm.el);
   const running = bar("Workflow", runActions.slice(0, -1).map((action) => action.el));
   const clear = runActions.at(-1);
@@ -125,15 +127,15 @@ export function createPanel(feed, outbox, memory) {
     return { name, label: [label], panel: h("div", {}, ...above, el), bars: [...bars, ...own], show };
   };
   const views = [
-    view("chat", "Chat", chat, [starting, startOptions]),
+    view("chat", "Chat", chat, [startOne, startMany, startOptions]),
     { ...view("trace", "Workflow Trace", { el: trace.el, actions: [clear.el] }, [running]), label: ["Workflow Trace", dot] },
     view("timeline", "Timeline", timeline, [running], [subjects[0].el]),
     view("history", "Event History", history, [running], [subjects[1].el]),
-    view("runs", "Runs", runs, [starting, startOptions]),
+    view("runs", "Runs", runs, [startMany, startOptions]),
     view("compare", "Compare", compare),
   ];
   const bars = [...new Set(views.flatMap((one) => one.bars))].filter((one) => one !== startOptions);
-  const tabs = createTabs(views, memory);
+  const tabs = createTabs(views, memory, () => notice.say(""));
   const disconnection = createDisconnection(feed);
 
   const el = h(

@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from durable_demo.background import LoopLock
 from durable_demo.chat import Chat
 from durable_demo.client import MAX_LISTED
 from durable_demo.conversation import Conversation
-from durable_demo.errors import DemoError, ServerUnreachable, WorkflowNotFound
+from durable_demo.errors import DemoError, ServerUnreachable, SessionClosed, WorkflowNotFound
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.widgets import assets
 from durable_demo.widgets.chatting import Chatting
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from durable_demo.comparison import Comparison
     from durable_demo.run import Answer, Run
     from durable_demo.session import Session
+    from durable_demo.timeline import Timeline
 
 DEMO_PRESET = {"min_sleep": 2.0, "max_sleep": 5.0}
 """Sleeps that are short enough to watch, in seconds."""
@@ -68,13 +69,18 @@ class Panel(LiveTrace):
 
     def __init__(self, demo: Session, *, attach: bool = True) -> None:
         super().__init__(demo)
+        try:
+            web_ui = demo.web_ui
+        except SessionClosed:
+            self.close()
+            raise
         self._chatting = Chatting(demo, self._feed, self._panel)
         self._followings.append(self._chatting.following)
-        self._listing = Listing(demo, self._feed)
-        self._panel.show(web_ui=demo.web_ui)
+        self._listing = Listing(demo, self._feed, self._panel)
+        self._panel.show(web_ui=web_ui)
         demo.before_settle.append(self._prepare)
         # Of several starts, and an attach before them, each sees what the one before it has done.
-        self._one_start = asyncio.Lock()
+        self._one_start = LoopLock()
         if attach:
             self._hand_over("attach to running workflows", self._attach)
 
@@ -170,6 +176,12 @@ class Panel(LiveTrace):
             # A start would fail as well: what the trace says holds until the server is back.
             return summary.workflow_type == MONTY or (self._watched.active and not summary.workflow_type)
         return status.workflow_type == MONTY and not status.ended
+
+    @property
+    def timeline(self) -> Timeline:
+        """The timeline of the workflow in the trace; another object when another workflow is."""
+        self._watched.go_on()
+        return self._timeline.fold
 
     # --- chat --------------------------------------------------------------------------------------------------------
 

@@ -18,7 +18,7 @@ VERBS: Mapping[str, Callable[[Run], Awaitable[Answer]]] = {
     "pause": lambda run: run.pause(),
     "resume": lambda run: run.resume(),
     "cancel": lambda run: run.cancel(),
-    "terminate": lambda run: run.terminate(),
+    "terminate": lambda run: run.terminate(reason="from the panel"),
 }
 
 

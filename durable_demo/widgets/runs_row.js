@@ -6,20 +6,36 @@ const RUN_EDGE_PX = 8;
 
 /** What a run can be told from its menu, by the command's verb. */
 const RUN_VERBS = { stop: "Stop", pause: "Pause", resume: "Resume", cancel: "Cancel", terminate: "Terminate..." };
+const RUN_OPEN = ["RUNNING", "PAUSED", "STOPPING"];
+/** The types of which the kernel knows whether they are paused. */
+const RUN_TOLD = ["MontyPythonWorkflow", "ChatWorkflow"];
 
 /** The columns of the table; a row has a cell for each, in this order. */
 export const RUN_COLUMNS = ["Choose", "Workflow", "Type", "Status", "Started", "Duration", "Iterations", "Quotes", "Messages", "Actions"];
 
 /** Whether something can still be done to a run. */
-export const runIsOpen = (run) => run.status === "RUNNING";
+export const runIsOpen = (run) => RUN_OPEN.includes(run.status);
 
-/** `0:42`, `3:05`, `2:07:00`, `3 d 04 h`. */
-function runDuration(ms) {
-  const seconds = Math.max(0, Math.floor(ms / 1_000));
-  const [minutes, hours, days] = [60, 3_600, 86_400].map((size) => Math.floor(seconds / size));
-  const two = (number) => String(number).padStart(2, "0");
-  if (days > 0) return `${days} d ${two(hours % 24)} h`;
-  return `${hours > 0 ? `${hours}:${two(minutes % 60)}` : minutes}:${two(seconds % 60)}`;
+/** Whether a run can be told this now. */
+function runTakes({ workflow_type: type, status }, verb) {
+  if (verb === "pause") return status !== "PAUSED" && type !== "ChatWorkflow";
+  if (verb === "resume") return status === "PAUSED" || !RUN_TOLD.includes(type);
+  return true;
+}
+
+/** `8.9 s`, `50 s`, `1 min 5 s`, `2 h 5 min`, `3 d 4 h`, in the words of figures.py; whole seconds while it goes on. */
+function runDuration(ms, ended) {
+  const seconds = Math.max(0, ms / 1_000);
+  if (ended && seconds < 9.95) return `${seconds.toFixed(1)} s`;
+  const whole = ended ? Math.round(seconds) : Math.floor(seconds);
+  if (whole < 60) return `${whole} s`;
+  const two = (large, largeName, small, smallName) => {
+    const parts = Math.round(whole / small);
+    const rest = parts % (large / small);
+    return `${Math.floor((parts * small) / large)} ${largeName}${rest ? ` ${rest} ${smallName}` : ""}`;
+  };
+  if (whole < 3_600) return two(60, "min", 1, "s");
+  return whole < 86_370 ? two(3_600, "h", 60, "min") : two(86_400, "d", 3_600, "h");
 }
 
 /**
@@ -73,7 +89,7 @@ export function createRunsButton(notice, words, press, { tone = "plain", about =
  */
 export function createRunRow(workflow_id, notice, on) {
   const checkbox = focusable("input", { type: "checkbox", "aria-label": `Choose ${workflow_id}`, onchange: () => on.choose(checkbox.checked) });
-  const shown = h("span", { class: "dd-rt-shown", title: "The tab Workflow Trace shows it", hidden: true }, "shown");
+  const shown = h("span", { class: "dd-rt-shown", title: "The tab Workflow Trace shows it" }, "shown");
   const kind = h("span", { class: "dd-rt-kind" });
   const title = h("span", { class: "dd-rt-title" });
   const statusIcon = h("span", { class: "dd-chip-icon" });
@@ -84,7 +100,7 @@ export function createRunRow(workflow_id, notice, on) {
   const started = h("time", {}, day, " ", time);
   const watch = createRunsButton(notice, "Watch", on.watch, { about: workflow_id });
   const more = createRunsButton(notice, "More", on.more, { about: `actions for ${workflow_id}`, "aria-haspopup": "menu", "aria-expanded": "false", onkeydown: onMoreKey });
-  const contents = [[checkbox], [h("code", {}, workflow_id), " ", shown, kind, title], [], [chip], [started], [], [], [], [], [h("span", { class: "dd-rt-buttons" }, watch.el, more.el)]];
+  const contents = [[checkbox], [h("code", {}, workflow_id), " ", h("span", { class: "dd-rt-below" }, kind, title, shown)], [], [chip], [started], [], [], [], [], [h("span", { class: "dd-rt-buttons" }, watch.el, more.el)]];
   // The roles are those of a table anyway; some browsers forget them where the style sheet makes cards of the rows.
   const cells = contents.map((content, place) => {
     const name = RUN_COLUMNS[place];
@@ -108,11 +124,11 @@ export function createRunRow(workflow_id, notice, on) {
     run = now;
     if (checkbox.checked !== chosen) checkbox.checked = chosen;
     row.classList.toggle("dd-rt-chosen", chosen);
-    setAttribute(shown, "hidden", current ? null : "");
     setAttribute(row, "aria-current", current ? "true" : null);
     setText(title, run.title);
     // Twice: where there is no room for the column, it stands below the Workflow ID.
-    for (const place of [type, kind]) drawType(place, run.workflow_type);
+    for (const place of [type, kind]) setText(place, run.workflow_type);
+    setAttribute(type, "title", run.workflow_type);
     if (statusText.textContent !== run.status) {
       statusText.textContent = run.status;
       statusIcon.replaceChildren(icon(run.status));
@@ -129,15 +145,10 @@ export function createRunRow(workflow_id, notice, on) {
     tick();
   }
 
-  /** A long name may break before its last word. */
-  function drawType(place, workflow_type) {
-    if (place.textContent !== workflow_type) place.replaceChildren(...workflow_type.split(/(?=[A-Z][a-z]*$)/).flatMap((part) => [h("wbr"), part]));
-  }
-
   /** Brings the duration up to now. */
   function tick() {
     const end = run.closed ? new Date(run.closed) : Date.now();
-    setText(duration, runDuration(end - new Date(run.started)));
+    setText(duration, runDuration(end - new Date(run.started), Boolean(run.closed)));
   }
 
   /** Asks in place whether to terminate it. */
@@ -166,7 +177,17 @@ export function createRunRow(workflow_id, notice, on) {
     question = null;
   }
 
-  return { el, more, draw, tick, ask };
+  return {
+    el,
+    more,
+    draw,
+    tick,
+    ask,
+    /** As it was drawn last. */
+    get run() {
+      return run;
+    },
+  };
 }
 
 /** The menu of all rows, open for one at a time; `onChosen(verb)` is what was opened with. */
@@ -178,16 +199,28 @@ export function createRunsMenu() {
   const el = h("div", { class: "dd-rt-menu", role: "menu", popover: "manual", onkeydown: onKey, onfocusout: onFocusOut }, ...items);
   let opened = null;
 
-  function open(workflow_id, button, onChosen) {
+  const offered = () => items.filter((item) => !item.hidden);
+
+  function open(run, button, onChosen) {
     close();
     const { top } = button.getBoundingClientRect();
-    opened = { workflow_id, button, onChosen, top };
-    setAttribute(el, "aria-label", `Actions for ${workflow_id}`);
+    opened = { workflow_id: run.workflow_id, button, onChosen, top };
+    setAttribute(el, "aria-label", `Actions for ${run.workflow_id}`);
     setAttribute(button, "aria-expanded", "true");
+    offer(run);
     el.showPopover();
     place(button.getBoundingClientRect());
     document.addEventListener("scroll", onScroll, true);
-    items[0].focus({ preventScroll: true });
+    offered()[0].focus({ preventScroll: true });
+  }
+
+  /** Has an item for each thing that the run can be told now. */
+  function offer(run) {
+    const takes = (item) => runTakes(run, item.dataset.verb);
+    const focused = items.find((item) => item === document.activeElement);
+    // Before it is hidden: it would take the focus with it.
+    if (focused && !takes(focused)) items.find(takes).focus({ preventScroll: true });
+    for (const item of items) setAttribute(item, "hidden", takes(item) ? null : "");
   }
 
   /** Below its button, or above it where there is no room. */
@@ -216,12 +249,13 @@ export function createRunsMenu() {
 
   function onKey(event) {
     event.stopPropagation();
-    const here = items.indexOf(event.target);
-    const steps = { ArrowDown: (here + 1) % items.length, ArrowUp: (here + items.length - 1) % items.length, Home: 0, End: items.length - 1 };
+    const reached = offered();
+    const here = reached.indexOf(event.target);
+    const steps = { ArrowDown: (here + 1) % reached.length, ArrowUp: (here + reached.length - 1) % reached.length, Home: 0, End: reached.length - 1 };
     if (event.key === "Escape" || event.key === "Tab") close();
     if (!(event.key in steps)) return;
     event.preventDefault();
-    items[steps[event.key]].focus();
+    reached[steps[event.key]].focus();
   }
 
   function onFocusOut({ relatedTarget }) {
@@ -237,6 +271,7 @@ export function createRunsMenu() {
   return {
     el,
     open,
+    offer,
     close,
     /** The Workflow ID that it is open for; "" while it is closed. */
     get workflow_id() {

@@ -79,7 +79,9 @@ export function createRunsView(feed, notice, go) {
       row.draw(run, { chosen: chosen.has(id), current: id === current, lost });
       if (row.el === place) place = place.nextElementSibling;
       else table.insert(row.el, place);
-      if (id === menu.workflow_id && (lost || !runIsOpen(run))) menu.close();
+      if (id !== menu.workflow_id) continue;
+      if (lost || !runIsOpen(run)) menu.close();
+      else menu.offer(run);
     }
     if (bereft) table.el.focus({ preventScroll: true });
   }
@@ -94,7 +96,7 @@ export function createRunsView(feed, notice, go) {
       watch: () => order("watch", { workflow_id: id }, "trace"),
       more() {
         if (menu.workflow_id === id) menu.close();
-        else menu.open(id, row.more.el, (verb) => (verb === "terminate" ? row.ask() : row.more.during(() => act([id], verb))));
+        else menu.open(row.run, row.more.el, (verb) => (verb === "terminate" ? row.ask() : row.more.during(() => act([id], verb))));
       },
       terminate: () => row.more.during(() => act([id], "terminate")),
     });

@@ -8,6 +8,7 @@ const START_MAX_QUOTES = 100;
 const START_MAX_QUOTE_LENGTH = 280;
 
 const startQuotes = (text) => text.split("\n").filter((line) => line.trim() !== "");
+const startMany = (count) => `${Number(count)} ${Number(count) === 1 ? "workflow" : "workflows"}`;
 const startSleep = (text) => (Number(text) > 0 && Number(text) <= START_MAX_SLEEP_S ? "" : `must be more than 0 and at most ${START_MAX_SLEEP_S} seconds, as in 2.5`);
 
 /** What is wrong with the quotes, if that is plain to see. */
@@ -86,7 +87,7 @@ function createStartField(name, { label, hint, value, inputmode, problem }) {
   }
 
   reset();
-  return { el, name, label, input, read, say, check, reset };
+  return { el, name, label, input, read, say, check, reset, sound: () => problem(read()) === "" };
 }
 
 /** A button that opens it, and the form. `onStarted()` is called when workflows were started. */
@@ -94,12 +95,12 @@ export function createStartForm(feed, notice, onStarted) {
   const id = uniqueId("start");
   const fields = Object.entries(START_FIELDS).map(([name, field]) => createStartField(name, field));
   const [count, shortest, longest, , , quotes] = fields;
-  const start = focusable("button", { type: "submit", class: "dd-button dd-primary" }, "Start");
+  const start = focusable("button", { type: "submit", class: "dd-button dd-primary dd-sf-submit" });
   const reset = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: onReset }, "Reset");
   const error = h("p", { class: "dd-problem dd-sf-problem", role: "alert" });
   const el = h(
     "form",
-    { id, class: "dd-sf", hidden: true, novalidate: true, "aria-label": "Start options", onsubmit: onSubmit, oninput: () => setText(error, ""), onkeydown: onKey },
+    { id, class: "dd-sf", hidden: true, novalidate: true, "aria-label": "Start options", onsubmit: onSubmit, oninput: onInput, onkeydown: onKey },
     h("div", { class: "dd-sf-fields" }, ...fields.map((field) => field.el)),
     error,
     h("div", { class: "dd-sf-foot" }, start, reset),
@@ -117,6 +118,11 @@ export function createStartForm(feed, notice, onStarted) {
     if (open) count.input.focus();
   }
 
+  function onInput() {
+    setText(error, "");
+    update();
+  }
+
   function onKey(event) {
     event.stopPropagation(); // the notebook around it takes Ctrl+Enter for its own
     if (event.key === "Escape" && !event.isComposing) {
@@ -131,7 +137,7 @@ export function createStartForm(feed, notice, onStarted) {
 
   function onReset() {
     for (const field of fields) field.reset();
-    setText(error, "");
+    onInput();
     count.input.focus();
   }
 
@@ -164,8 +170,7 @@ export function createStartForm(feed, notice, onStarted) {
     clearTimeout(hint);
     pending = false;
     update();
-    const many = Number(args.count);
-    notice.say(ok ? message || `${many} ${many === 1 ? "workflow" : "workflows"} started` : "");
+    notice.say(ok ? message || `${startMany(args.count)} started` : "");
     if (ok) onStarted();
     else if (!alert) setText(error, message);
     if (invalid) blame(message);
@@ -187,7 +192,7 @@ export function createStartForm(feed, notice, onStarted) {
     setAttribute(start, "aria-disabled", pending || why ? "true" : null);
     setAttribute(start, "aria-busy", pending ? "true" : null);
     setAttribute(start, "title", why || null);
-    setText(start, pending ? "Starting..." : "Start");
+    setText(start, pending ? "Starting..." : count.sound() ? `Start ${startMany(count.read())}` : "Start");
   }
 
   update();

@@ -9,7 +9,7 @@ export function createSubject(trace, choose) {
   const chip = h("span", { class: "dd-chip" }, statusIcon, statusText);
   const fact = (name, value) => h("div", { class: "dd-fact" }, h("span", { class: "dd-label" }, `${name}: `), value);
   const facts = h("div", { class: "dd-facts" }, fact("Workflow", workflow), fact("Status", chip));
-  const other = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: choose }, "Choose another");
+  const other = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: choose }, "Choose a run");
   const el = h("div", { class: "dd-subject" }, facts, other);
 
   return {

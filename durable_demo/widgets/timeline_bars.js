@@ -74,17 +74,27 @@ export function timelinePatterns(frame) {
   ]);
 }
 
-/** The parts of a bar in pixels; an attempt after which something came has failed. */
+const timelineParts = (bar) => (bar.parts.length > 0 ? bar.parts : [["running", bar.start, bar.end, bar.attempt, ""]]);
+
+/** How each part of a bar looks; an attempt after which something came has failed. */
+function timelineLooks(bar) {
+  const parts = timelineParts(bar);
+  return parts.map(([phase, , , , note], place) => {
+    if (phase !== "running") return phase;
+    if (place === parts.length - 1) return timelineTone(bar);
+    return /time-?out/i.test(note) ? "late" : "failed";
+  });
+}
+
+/** The parts of a bar in pixels. */
 function timelinePieces(bar, frame) {
-  const tone = timelineTone(bar);
-  const parts = bar.parts.length > 0 ? bar.parts : [["running", bar.start, bar.end, bar.attempt, ""]];
-  return parts.map(([phase, start, end, attempt], place) => {
+  const looks = timelineLooks(bar);
+  return timelineParts(bar).map(([phase, start, end, attempt], place) => {
     const begin = frame.x(start);
     const x = Math.max(frame.left - 20, begin);
     const stop = Math.min(frame.right + 20, frame.x(end ?? frame.now));
-    let look = phase;
-    if (phase === "running") look = place === parts.length - 1 ? tone : "failed";
-    return { look, solid: phase === "running", again: phase === "running" && attempt > 1 ? attempt : 0, x, width: stop - x, seen: stop >= frame.left && begin <= frame.right };
+    const solid = phase === "running";
+    return { look: looks[place], solid, again: solid && attempt > 1 ? attempt : 0, x, width: stop - x, length: (end ?? frame.now) - start, seen: stop >= frame.left && begin <= frame.right };
   });
 }
 
@@ -134,24 +144,41 @@ export function timelineBar(item, frame, y, height, free) {
   return { shapes, from: frame.x(bar.start), to: Math.max(end, frame.x(bar.start) + TIMELINE_SMALLEST) };
 }
 
-/** The label in the widest attempt, or else behind the bar; a bar that is called as its lane tells of its result. */
+/**
+ * The label in the widest attempt, or else behind the bar; a bar that is called as its lane tells of its result.
+ *
+ * What stands in one of several attempts is the duration of that one.
+ */
 function timelineBarWords({ bar }, frame, y, pieces, thin, outside, free) {
   const { unit, text } = frame;
-  const length = timelineDuration((bar.end ?? frame.now) - bar.start);
+  const whole = (bar.end ?? frame.now) - bar.start;
+  const several = pieces.filter(({ look }) => look !== "queued").length > 1;
   const label = timelineLabel(bar);
-  const [words, more] = label === bar.lane ? [length, timelineGist(bar)] : [label, length];
+  const named = label !== bar.lane;
   const baseline = y + 4 * unit;
-  const rooms = pieces.filter(({ seen, solid }) => seen && solid && !thin).map(({ begin, limit }) => [limit - begin, begin]);
-  const [inside, begin] = rooms.reduce((widest, each) => (each[0] > widest[0] ? each : widest), [0, 0]);
+  const rooms = thin ? [] : pieces.filter(({ seen, solid, begin, limit }) => seen && solid && limit > begin);
+  const inside = ({ begin, limit }) => limit - begin;
+  const widest = rooms.reduce((best, each) => (best && inside(best) >= inside(each) ? best : each), null);
+  const room = widest ? inside(widest) : 0;
   const beside = Math.min(free, frame.right - 4 * unit) - outside - 6 * unit;
+  const length = timelineDuration(several && widest ? widest.length : whole);
+  const [words, more] = named ? [label, length] : [length, timelineGist(bar)];
   const fits = text.width(words);
-  if (fits <= inside || (inside > 70 * unit && inside >= beside)) {
-    const rest = more && inside - fits > 80 * unit ? text.fit(more, inside - fits - 8 * unit) : "";
-    const main = timelineText("dd-tl-on", begin, baseline, text.fit(words, inside));
-    return rest ? [main, timelineText("dd-tl-on", begin + fits + 8 * unit, baseline, rest)] : [main];
+  const within = fits <= room || (room > 70 * unit && room >= beside);
+  const shapes = [];
+  for (const piece of several ? rooms : []) {
+    const own = timelineDuration(piece.length);
+    if (!(within && piece === widest) && text.width(own) <= inside(piece)) shapes.push(timelineText("dd-tl-on", piece.begin, baseline, own));
   }
-  if (outside < frame.left || (fits > beside && beside < 90 * unit)) return [];
-  return [timelineText("dd-tl-beside", outside, baseline, text.fit(words, beside))];
+  if (within) {
+    shapes.push(timelineText("dd-tl-on", widest.begin, baseline, text.fit(words, room)));
+    const rest = more && room - fits > 80 * unit ? text.fit(more, room - fits - 8 * unit) : "";
+    if (rest) shapes.push(timelineText("dd-tl-on", widest.begin + fits + 8 * unit, baseline, rest));
+    return shapes;
+  }
+  const behind = named ? label : timelineDuration(whole);
+  if (outside < frame.left || (text.width(behind) > beside && beside < 90 * unit)) return shapes;
+  return [...shapes, timelineText("dd-tl-beside", outside, baseline, text.fit(behind, beside))];
 }
 
 /** Bars too small to be told apart. */
@@ -182,8 +209,24 @@ export function timelineMark(bar, frame, x, y) {
   return [circle("dd-tl-other")];
 }
 
-/** An example of each look, `[name, shapes]`, in a box of 26 by 14 units. */
+/** The looks of all that there is. */
+function timelinePresent({ layout, live }) {
+  const looks = new Set(live ? ["now"] : []);
+  for (const { bar, mark } of layout.items) {
+    if (mark || bar.kind === "gap" || bar.kind === "seam") looks.add(bar.kind);
+    else {
+      for (const look of timelineLooks(bar)) looks.add(look);
+      if (bar.attempt > 1) looks.add("again");
+    }
+    const tone = timelineTone(bar);
+    if (tone !== "live" && tone !== "done" && bar.kind !== "problem" && bar.kind !== "gap") looks.add(tone);
+  }
+  return looks;
+}
+
+/** An example of each look that there is, `[name, shapes]`, in a box of 26 by 14 units. */
 export function timelineLegend(frame) {
+  const present = timelinePresent(frame);
   const { unit } = frame;
   const [width, height, y] = [24 * unit, 12 * unit, 7 * unit];
   const block = (look, symbol) => [
@@ -193,20 +236,20 @@ export function timelineLegend(frame) {
   const mark = (kind) => timelineMark({ kind, state: "", start: 0, end: 0 }, frame, 13 * unit, y);
   const rule = (look) => [timelineShape("line", { class: look, x1: 13 * unit, x2: 13 * unit, y1: 0, y2: 14 * unit })];
   return [
-    ["queued", block("queued")],
-    ["running", block("live", true)],
-    ["attempt 2", [...block("live"), timelineText("dd-tl-attempt", 10 * unit, y + 4 * unit, "2")]],
-    ["back-off", block("backoff")],
-    ["earlier attempts", block("earlier")],
-    ["completed", block("done", true)],
-    ["failed", block("failed", true)],
-    ["timed out", block("late", true)],
-    ["canceled", block("off", true)],
-    ["Signal", mark("signal")],
-    ["Update", mark("update")],
-    ["problem", mark("problem")],
-    ["no Worker", [timelineRect("dd-tl-gap", 1, 0, width, 14 * unit, { fill: `url(#${frame.id}-gap)` })]],
-    ["continue-as-new", rule("dd-tl-seam")],
-    ["now", rule("dd-tl-now")],
-  ];
+    ["queued", "queued", block("queued")],
+    ["live", "running", block("live", true)],
+    ["again", "attempt 2", [...block("live"), timelineText("dd-tl-attempt", 10 * unit, y + 4 * unit, "2")]],
+    ["backoff", "back-off", block("backoff")],
+    ["earlier", "earlier attempts", block("earlier")],
+    ["done", "completed", block("done", true)],
+    ["failed", "failed", block("failed", true)],
+    ["late", "timed out", block("late", true)],
+    ["off", "canceled", block("off", true)],
+    ["signal", "Signal", mark("signal")],
+    ["update", "Update", mark("update")],
+    ["problem", "problem", mark("problem")],
+    ["gap", "no Worker", [timelineRect("dd-tl-gap", 1, 0, width, 14 * unit, { fill: `url(#${frame.id}-gap)` })]],
+    ["seam", "continue-as-new", rule("dd-tl-seam")],
+    ["now", "now", rule("dd-tl-now")],
+  ].flatMap(([look, name, shapes]) => (present.has(look) ? [[name, shapes]] : []));
 }

@@ -49,6 +49,7 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
   let font = "";
   let current = null;
   let chosen = null;
+  let tallest = 0;
   let visible = false;
   let lost = false;
   let request = 0;
@@ -100,6 +101,7 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
       layouts.restart();
       win.restart();
       frozen = current = null;
+      tallest = 0;
       choose(null);
       onLook([]);
     }
@@ -136,6 +138,9 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
     win.bound(begin, Math.max(known.now, begin), known.live);
     const view = { top: el.scrollTop - 60, bottom: el.scrollTop + el.clientHeight + 60 };
     frame = timelineFrame({ ...known, width: el.clientWidth, ...win.current(), id, view, current, chosen });
+    // It never gets lower, so that what is below it does not go up and down.
+    tallest = Math.max(tallest, Math.ceil(frame.axisHeight + frame.height) + el.offsetHeight - el.clientHeight);
+    el.style.setProperty("--dd-tl-height", `${tallest}px`);
     const height = Math.max(frame.height, el.clientHeight - frame.axisHeight);
     setAttribute(axis, "height", frame.axisHeight);
     setAttribute(body, "height", height);
@@ -178,7 +183,7 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
     const lane = frame.lanes.find(({ name }) => name === item.bar.lane);
     if (lane) {
       const row = Math.max(0, lane.rows.findIndex((items) => items.includes(item)));
-      const middle = lane.top + (19 + 26 * row) * frame.unit;
+      const middle = lane.top + frame.head + (19 + 26 * row) * frame.unit;
       const room = el.clientHeight - frame.axisHeight;
       const rim = 19 * frame.unit;
       el.scrollTop = Math.min(middle - rim, Math.max(middle + rim - room, el.scrollTop));
@@ -323,6 +328,7 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
   const button = (label, title, act, name = label) =>
     focusable("button", { type: "button", class: "dd-button dd-plain", title, "aria-label": name, onclick: () => (act(), schedule()) }, label);
   const follow = button("Follow", "Show the newest part, and stay there (End)", win.follow);
+  follow.classList.add("dd-tl-follow");
   const buttons = [
     button("\u2212", "Zoom out (-)", () => zoom(TIMELINE_ZOOM), "Zoom out"),
     button("+", "Zoom in (+)", () => zoom(1 / TIMELINE_ZOOM), "Zoom in"),
@@ -331,10 +337,9 @@ export function createTimelineChart(timeline, { onLook, onChoose, onDraw }) {
   ];
 
   function drawFollow() {
-    // The one button that a reader looks for who has left the live end.
-    follow.classList.toggle("dd-primary", timeline.active && !win.following);
-    setAttribute(follow, "aria-pressed", String(win.following));
-    setText(follow, timeline.active ? "Follow" : "End");
+    setAttribute(follow, "aria-pressed", timeline.active ? String(win.following) : null);
+    const words = win.following ? "Follow" : "Back to now";
+    setText(follow, timeline.active ? words : "Go to end");
     setAttribute(follow, "aria-label", follow.textContent);
   }
 

@@ -1,7 +1,7 @@
 // What is known of one bar, in a place of its own: it stays when the mouse moves on, and can be read and copied.
 import { focusable, h, setAttribute, setText } from "./dom.js";
 import { timelineDuration } from "./timeline_time.js";
-import { timelineCrowd, timelineDate, timelineKind, timelineLabel, timelinePart, timelineState, timelineTone } from "./timeline_words.js";
+import { timelineCrowd, timelineDate, timelineKind, timelineLabel, timelinePart, timelineSaid, timelineState, timelineTone } from "./timeline_words.js";
 
 const TIMELINE_HINT = "Point at a bar, or focus the chart and press Up or Down: its attempts, input, result and error are shown here. Click or Enter pins them.";
 
@@ -45,7 +45,7 @@ export function createTimelineDetails(unpin) {
     setText(title, timelineLabel(bar));
     setText(state, timelineState(bar));
     setAttribute(state, "data-tone", timelineTone(bar));
-    setText(kind, [timelineKind(bar), bar.lane, bar.attempt > 1 ? `attempt ${bar.attempt}` : ""].filter((word, place, words) => word && words.indexOf(word) === place && word !== timelineLabel(bar)).join(" \u00b7 "));
+    setText(kind, [timelineKind(bar), bar.lane, bar.attempt > 1 ? `attempt ${bar.attempt}` : ""].filter((word, place, words) => word && words.indexOf(word) === place && !timelineSaid(bar, word)).join(" \u00b7 "));
     setText(times, bar.end === bar.start ? timelineDate(bar.start) : `${timelineDate(bar.start)} \u2013 ${bar.end === null ? "now" : timelineDate(bar.end).slice(11)}  (${timelineDuration(end - bar.start)})`);
     drawParts(bar.parts.map((part) => timelinePart(part, now)));
     for (const { name, text, el: box } of texts) {
@@ -70,8 +70,16 @@ export function createTimelineDetails(unpin) {
     if (shape !== drawnParts) {
       drawnParts = shape;
       parts.replaceChildren(
-        ...lines.map(({ name, times: when, note }) =>
-          h("li", {}, h("span", { class: "dd-tl-part-name" }, name), h("span", {}, when), h("span", { class: "dd-tl-part-length" }), ...(note ? [h("span", { class: "dd-tl-part-note" }, note)] : [])),
+        ...lines.map(({ name, times: when, note, hint: remark }) =>
+          h(
+            "li",
+            {},
+            h("span", { class: "dd-tl-part-name" }, name),
+            h("span", {}, when),
+            h("span", { class: "dd-tl-part-length" }),
+            ...(note ? [h("span", { class: "dd-tl-part-note" }, note)] : []),
+            ...(remark ? [h("span", { class: "dd-tl-part-hint" }, remark)] : []),
+          ),
         ),
       );
     }

@@ -15,16 +15,19 @@ const TIMELINE_CROWDED = 11;
  * `top` and `bottom` of what need be drawn, `current` and `chosen` the numbers of items to be stressed.
  */
 export function timelineFrame({ layout, width, from, to, now, live, unit, text, id, view, current = null, chosen = null }) {
-  const left = Math.round((width < 520 * unit ? 90 : width > 1_000 * unit ? 180 : 140) * unit);
+  // Where it is narrow, names stand above their bars.
+  const narrow = width < 520 * unit;
+  const left = narrow ? 0 : Math.round((width > 1_000 * unit ? 180 : 140) * unit);
+  const head = narrow ? 20 * unit : 0;
   const scale = (width - left) / (to - from);
   let top = 6 * unit;
   const lanes = layout.lanes.map((lane) => {
-    const placed = { ...lane, top, height: (12 + 26 * Math.max(1, lane.rows.length)) * unit };
+    const placed = { ...lane, top, height: head + (12 + 26 * Math.max(1, lane.rows.length)) * unit };
     top += placed.height;
     return placed;
   });
   return {
-    ...{ layout, lanes, from, to, now, live, unit, text, id, left, right: width, view, current, chosen },
+    ...{ layout, lanes, from, to, now, live, unit, text, id, left, head, right: width, view, current, chosen },
     height: top + 6 * unit,
     axisHeight: Math.round(46 * unit),
     x: (moment) => left + (moment - from) * scale,
@@ -37,13 +40,15 @@ export function timelineAxis(frame) {
   const { unit, left, right, axisHeight, text } = frame;
   const [ticksY, stripY] = [17 * unit, 38 * unit];
   const shapes = [timelineShape("rect", { class: "dd-tl-corner", x: 0, y: 0, width: left, height: axisHeight })];
-  shapes.push(timelineText("dd-tl-tick", 10 * unit, ticksY, calendar(frame.from).slice(0, 10)));
+  const date = calendar(frame.from).slice(0, 10);
+  shapes.push(timelineText("dd-tl-tick", 10 * unit, ticksY, date));
+  const first = Math.max(left + 2, 18 * unit + text.width(date));
   for (const { at, label, day } of timelineTicks(frame.from, frame.to, right - left, text.width)) {
     const x = frame.x(at);
     shapes.push(timelineShape("line", { class: "dd-tl-grid", x1: timelinePixel(x), x2: timelinePixel(x), y1: 22 * unit, y2: axisHeight }));
-    // A label that the border would cut is left out.
+    // A label that the border would cut, or that the date is in the way of, is left out.
     const half = text.width(label) / 2;
-    if (x - half < left + 2 || x + half > right - 2) continue;
+    if (x - half < first || x + half > right - 2) continue;
     shapes.push(timelineText(`dd-tl-tick dd-tl-middle${day ? " dd-tl-day" : ""}`, x, ticksY, label));
   }
   shapes.push(...timelineStrip(frame, stripY));
@@ -92,7 +97,7 @@ function timelineStrip(frame, y) {
  * A hit is where something is: `{x1, x2, y1, y2, items}`; those that come later lie above.
  */
 export function timelineBody(frame, height) {
-  const { left, right, unit } = frame;
+  const { left, right, unit, head } = frame;
   const hits = [];
   const behind = frame.layout.gaps.map((item) => timelineGap(item, frame, height, hits)).filter(Boolean);
   const seams = frame.layout.seams.map((item) => timelineSeam(item, frame, height, hits)).filter(Boolean);
@@ -103,10 +108,12 @@ export function timelineBody(frame, height) {
     const x = timelinePixel(frame.x(at));
     return timelineShape("line", { class: "dd-tl-grid", x1: x, x2: x, y1: 0, y2: height });
   });
+  const room = head > 0 ? right : left;
   const names = inView.flatMap((lane) => [
-    timelineText("dd-tl-lane", 10 * unit, lane.top + 23 * unit, frame.text.fit(lane.name, left - 18 * unit)),
+    ...(head > 0 ? [timelineShape("rect", { class: "dd-tl-corner", x: 0, y: lane.top, width: right, height: head })] : []),
+    timelineText("dd-tl-lane", 10 * unit, lane.top + (head > 0 ? 14 : 23) * unit, frame.text.fit(lane.name, room - 18 * unit)),
     timelineShape("line", { class: "dd-tl-border", x1: 0, x2: right, y1: lane.top + lane.height - 0.5, y2: lane.top + lane.height - 0.5 }),
-    timelineShape("rect", { class: "dd-tl-hover", x: 0, y: lane.top, width: left, height: lane.height }, [timelineShape("title", {}, lane.name)]),
+    timelineShape("rect", { class: "dd-tl-hover", x: 0, y: lane.top, width: room, height: head || lane.height }, [timelineShape("title", {}, lane.name)]),
   ]);
   const now = frame.x(frame.now);
   const edge = frame.live && now >= left && now <= right ? [timelineShape("line", { class: "dd-tl-now", x1: timelinePixel(now), x2: timelinePixel(now), y1: 0, y2: height })] : [];
@@ -161,7 +168,7 @@ function timelineSeam(item, frame, height, hits) {
 
 function timelineLane(lane, frame, hits) {
   const { unit } = frame;
-  const rowY = (row) => lane.top + (19 + 26 * row) * unit;
+  const rowY = (row) => lane.top + frame.head + (19 + 26 * row) * unit;
   const bars = lane.rows.flatMap((items, row) => (rowY(row) + 20 * unit < frame.view.top || rowY(row) - 20 * unit > frame.view.bottom ? [] : timelineRow(items, frame, rowY(row), hits)));
   return [...bars, ...timelineMarks(lane, frame, rowY(0), hits)];
 }

@@ -47,8 +47,10 @@ export function timelineFile(host, { begin, ...picture }, summary, id) {
   return `<?xml version="1.0" encoding="UTF-8"?>\n${new XMLSerializer().serializeToString(svg)}\n`;
 }
 
-/** Takes what the page's style makes of each node into the node itself. */
+/** Takes what the page's style makes of each node into the node itself, as far as it is not what the root hands down. */
 function timelineSettle(svg) {
+  const ground = getComputedStyle(svg);
+  for (const name of TIMELINE_INKS) setAttribute(svg, name, ground.getPropertyValue(name));
   const inks = new Map();
   const walker = document.createTreeWalker(svg, NodeFilter.SHOW_ELEMENT | NodeFilter.SHOW_TEXT);
   for (let node = walker.nextNode(); node !== null; node = walker.nextNode()) {
@@ -63,10 +65,10 @@ function timelineSettle(svg) {
     const key = `${node.localName} ${look}`;
     if (!inks.has(key)) {
       const style = getComputedStyle(node);
-      inks.set(key, TIMELINE_INKS.map((name) => [name, style.getPropertyValue(name)]));
+      inks.set(key, TIMELINE_INKS.map((name) => [name, style.getPropertyValue(name)]).filter(([name, value]) => value !== svg.getAttribute(name)));
     }
     // A fill that the node has of its own is a pattern.
-    for (const [name, value] of inks.get(key)) if (value && !(name === "fill" && node.hasAttribute("fill"))) node.setAttribute(name, value);
+    for (const [name, value] of inks.get(key)) if (!(name === "fill" && node.hasAttribute("fill"))) node.setAttribute(name, value);
     node.removeAttribute("class");
   }
   svg.removeAttribute("class");

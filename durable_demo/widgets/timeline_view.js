@@ -18,7 +18,7 @@ export function createTimelineView(feed, notice, go) {
   const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No timeline yet");
   const emptyHint = h("p", {}, "Start a workflow, or choose one in the tab Runs");
-  const toRuns = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Open Runs");
+  const toRuns = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Choose a run");
   const empty = h("div", { class: "dd-empty" }, waiting, emptyTitle, emptyHint, toRuns);
 
   const details = createTimelineDetails(() => {
@@ -109,15 +109,21 @@ function createTimelineSubject(timeline) {
 
 function createTimelineLegend(chart) {
   const el = h("ul", { class: "dd-tl-legend", "aria-label": "Legend" });
-  let drawn = 0;
+  const id = uniqueId("legend");
+  let known = {};
+  let drawn = "";
 
   function draw() {
-    const { unit, ...picture } = chart.picture();
-    if (drawn === unit) return;
-    drawn = unit;
-    const frame = timelineFrame({ ...picture, unit, width: 1, from: 0, to: 1, id: uniqueId("legend"), view: {} });
+    const { unit, layout, live, ...picture } = chart.picture();
+    if (known.unit === unit && known.layout === layout && known.live === live) return;
+    known = { unit, layout, live };
+    const frame = timelineFrame({ ...picture, ...known, width: 1, from: 0, to: 1, id, view: {} });
+    const looks = timelineLegend(frame);
+    const wanted = `${unit} ${looks.map(([name]) => name)}`;
+    if (drawn === wanted) return;
+    drawn = wanted;
     el.replaceChildren(
-      ...timelineLegend(frame).map(([name, shapes], place) => {
+      ...looks.map(([name, shapes], place) => {
         const svg = timelineSvg();
         for (const [key, value] of Object.entries({ width: 26 * unit, height: 14 * unit, "aria-hidden": "true", class: "dd-tl-swatch" })) svg.setAttribute(key, value);
         createTimelineCanvas(svg)(place === 0 ? [timelinePatterns(frame), ...shapes] : shapes);

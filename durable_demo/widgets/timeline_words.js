@@ -14,6 +14,7 @@ const TIMELINE_KINDS = {
   workflow: "Workflow",
 };
 const TIMELINE_PHASES = { queued: "Queued", running: "Attempt", backoff: "Back-off", earlier: "Earlier attempts" };
+const TIMELINE_EARLIER = "The history keeps only the last attempt of an Activity; whoever watches live sees each.";
 const TIMELINE_TONES = {
   ...{ queued: "live", running: "live", retrying: "live" },
   ...{ failed: "failed", rejected: "failed", timed_out: "late", canceled: "off", terminated: "off", closed: "off" },
@@ -22,6 +23,7 @@ const TIMELINE_TONES = {
 /** How a state looks: `live`, `done`, `failed`, `late` (timed out) or `off` (canceled). */
 export function timelineTone({ state, kind, end }) {
   if (kind === "problem") return "failed";
+  if (kind === "gap") return "off";
   return TIMELINE_TONES[state] ?? (end === null ? "live" : "done");
 }
 
@@ -32,7 +34,12 @@ export function timelineKind(bar) {
 
 /** A state in words: `timed out`. */
 export function timelineState(bar) {
-  return bar.state.replaceAll("_", " ");
+  return bar.state === "over" ? "ended" : bar.state.replaceAll("_", " ");
+}
+
+/** Whether the label says this word already. */
+export function timelineSaid(bar, word) {
+  return `${timelineLabel(bar)} `.startsWith(`${word} `);
 }
 
 /** What a bar, band or mark is called. */
@@ -69,7 +76,7 @@ export function timelineSentence(bar) {
 
 function timelineMakeSentence(bar) {
   const words = [timelineLabel(bar)];
-  if (timelineKind(bar) !== timelineLabel(bar)) words.push(timelineKind(bar));
+  if (!timelineSaid(bar, timelineKind(bar))) words.push(timelineKind(bar));
   if (bar.state) words.push(timelineState(bar));
   if (bar.attempt > 1) words.push(`attempt ${bar.attempt}`);
   words.push(`${bar.end === bar.start ? "at" : "from"} ${timelineMoment(bar.start)}`);
@@ -87,12 +94,13 @@ export function timelineCrowd(items, now) {
   return { count: items.length, states: states.join(", "), start, end };
 }
 
-/** One part of a bar: `{name, times, length, note}`. */
+/** One part of a bar: `{name, times, length, note, hint}`. */
 export function timelinePart([phase, start, end, attempt, note], now) {
   const name = phase === "running" ? `Attempt ${attempt}` : (TIMELINE_PHASES[phase] ?? phase);
-  if (start > now) return { name, times: `from ${timelineMoment(start)} on`, length: "", note };
+  const hint = phase === "earlier" ? TIMELINE_EARLIER : "";
+  if (start > now) return { name, times: `from ${timelineMoment(start)} on`, length: "", note, hint };
   const times = `${timelineMoment(start)} \u2013 ${end === null ? "now" : timelineMoment(end)}`;
-  return { name, times, length: timelineDuration((end ?? now) - start), note };
+  return { name, times, length: timelineDuration((end ?? now) - start), note, hint };
 }
 
 /** Local date and time with milliseconds. */

@@ -53,7 +53,10 @@ STICKING_OUT = """(panel) => {
   const edge = panel.getBoundingClientRect().right;
   const all = [...panel.querySelectorAll("*")];
   // A wide table scrolls in its place.
-  const shown = all.filter((node) => node.checkVisibility() && !node.closest(".dd-hidden, .dd-table table"));
+  // What only screen readers get is clipped away.
+  const hides = (node) => getComputedStyle(node).clipPath === "inset(50%)";
+  const clipped = (node) => node !== null && (hides(node) || clipped(node.parentElement));
+  const shown = all.filter((node) => node.checkVisibility() && !node.closest(".dd-table table") && !clipped(node));
   const cut = shown.filter((node) => node.matches("button, .dd-chip") && node.scrollWidth > node.clientWidth + 1);
   const out = shown.filter((node) => node.getBoundingClientRect().right > edge + 1);
   return [...new Set([...cut, ...out])].map((node) => `${node.className}: ${node.textContent.slice(0, 40)}`);

@@ -150,7 +150,7 @@ async def test_without_events_it_says_what_to_do(history: HistoryPage) -> None:
     await history.open()
     await expect(history.page.get_by_text("No event history yet")).to_be_visible()
     await expect(history.page.get_by_text("Start a workflow, or choose one in the tab Runs")).to_be_visible()
-    await history.page.get_by_role("button", name="Show runs").click()
+    await history.page.get_by_role("button", name="Choose a run").click()
     assert (await history.at.sent())[-1] == {"t": "go", "tab": "runs"}
     await history.show(*ITEMS)
     await expect(history.rows).to_have_count(8)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import pytest
@@ -44,6 +45,10 @@ async def started(page: WidgetPage) -> list[Message]:
     return await commands(page, "start_many")
 
 
+def submit(page: WidgetPage) -> Locator:
+    return page.page.get_by_role("button", name=re.compile(r"^Start( \d+ workflows?)?$"))
+
+
 def notice(page: WidgetPage) -> Locator:
     return page.page.locator(".dd-notice")
 
@@ -72,7 +77,7 @@ async def test_its_labels_are_those_that_the_kernel_names_and_what_it_holds_can_
 ) -> None:
     await opened(widget_page)
     assert await widget_page.page.locator("form label").all_inner_texts() == list(START_FIELDS.values())
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert await started(widget_page) == [AS_IT_IS]
     assert read_start_form(AS_IT_IS) == (1, {"min_sleep": 2.0, "max_sleep": 5.0})
 
@@ -91,7 +96,7 @@ async def test_what_was_typed_is_sent_as_it_is_and_kept(widget_page: WidgetPage)
     typed = dict(zip(START_FIELDS, ("3", "0.5", "1.5", "42", "7", "Ni!\n\n Peng!\n"), strict=True))
     for name, label in START_FIELDS.items():
         await field(widget_page, label).fill(typed[name])
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert await started(widget_page) == [typed]
     await answer(widget_page, "start_many")
     await expect(notice(widget_page)).to_have_text("3 workflows started")
@@ -102,14 +107,40 @@ async def test_what_was_typed_is_sent_as_it_is_and_kept(widget_page: WidgetPage)
 
 async def test_one_start_at_a_time(widget_page: WidgetPage) -> None:
     await opened(widget_page)
-    await button(widget_page, "Start").dblclick()
+    await submit(widget_page).dblclick()
     await expect(button(widget_page, "Starting...")).to_be_disabled()
     await field(widget_page, "Seed").press("Enter")
     assert len(await started(widget_page)) == 1
     await answer(widget_page, "start_many", message="monty-python-1 started")
     await expect(notice(widget_page)).to_have_text("monty-python-1 started")
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert len(await started(widget_page)) == 2
+
+
+@pytest.mark.parametrize(
+    ("typed", "words"),
+    [("5", "Start 5 workflows"), ("+01", "Start 1 workflow"), ("21", "Start"), ("", "Start"), ("x", "Start")],
+)
+async def test_the_button_says_how_many_it_starts(widget_page: WidgetPage, typed: str, words: str) -> None:
+    await opened(widget_page)
+    await expect(submit(widget_page)).to_have_text("Start 1 workflow")
+    reset = button(widget_page, "Reset")
+    place = await reset.bounding_box()
+    await field(widget_page, "Number of workflows").fill(typed)
+    await expect(submit(widget_page)).to_have_text(words)
+    assert await reset.bounding_box() == place
+    await reset.click()
+    await expect(submit(widget_page)).to_have_text("Start 1 workflow")
+
+
+async def test_a_field_keeps_its_height_when_something_is_wrong_with_it(widget_page: WidgetPage) -> None:
+    await opened(widget_page)
+    seed = field(widget_page, "Seed")
+    before = await seed.bounding_box()
+    await seed.fill("x")
+    await seed.press("Enter")
+    await expect(seed).to_have_attribute("aria-invalid", "true")
+    assert await seed.bounding_box() == before
 
 
 @pytest.mark.parametrize(("label", "key"), [("Seed", "Enter"), ("Quotes", "Control+Enter"), ("Quotes", "Meta+Enter")])
@@ -136,7 +167,7 @@ async def test_enter_among_the_quotes_begins_a_line_and_no_key_leaves_the_form(w
 async def test_a_busy_kernel_is_told(widget_page: WidgetPage) -> None:
     await widget_page.page.clock.install()
     await opened(widget_page)
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await widget_page.page.clock.fast_forward(2_000)
     await expect(notice(widget_page)).to_have_text("The kernel is busy: the click waits for the running cell.")
 
@@ -144,7 +175,7 @@ async def test_a_busy_kernel_is_told(widget_page: WidgetPage) -> None:
 async def test_without_a_kernel_nothing_is_sent_and_it_says_why(widget_page: WidgetPage) -> None:
     await opened(widget_page)
     await widget_page.page.evaluate("() => window.kernel.lose(true)")
-    start = button(widget_page, "Start")
+    start = submit(widget_page)
     await expect(start).to_be_disabled()
     await field(widget_page, "Seed").press("Enter")
     await expect(notice(widget_page)).to_have_text("Disconnected from the kernel")
@@ -177,7 +208,7 @@ async def test_what_is_plainly_wrong_is_said_under_its_field_at_once(
     await opened(widget_page)
     wrong = field(widget_page, label)
     await wrong.fill(text)
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert await started(widget_page) == []
     await expect(wrong).to_be_focused()
     await expect(wrong).to_have_attribute("aria-invalid", "true")
@@ -186,7 +217,7 @@ async def test_what_is_plainly_wrong_is_said_under_its_field_at_once(
     await expect(said).to_contain_text(label)
     await wrong.fill({"Number of workflows": "20", "Shortest sleep": "1", "Quotes": "Ni!"}.get(label, "10"))
     await expect(said).to_be_empty()
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert len(await started(widget_page)) == 1
 
 
@@ -202,7 +233,7 @@ async def test_what_the_kernel_refuses_is_said_in_the_form_and_under_the_field(
 ) -> None:
     await opened(widget_page)
     await field(widget_page, "Quotes").fill("Ni!\nNi!")
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await answer(widget_page, "start_many", ok=False, invalid=True, message=message)
     await expect(widget_page.page.get_by_role("alert")).to_have_text(message)
     await expect(field(widget_page, label)).to_have_attribute("aria-invalid", "true")
@@ -214,11 +245,11 @@ async def test_what_the_kernel_refuses_is_said_in_the_form_and_under_the_field(
 
 async def test_another_failure_is_said_once(widget_page: WidgetPage) -> None:
     await opened(widget_page)
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await answer(widget_page, "start_many", ok=False, message="no server answers", alert=True)
-    await expect(button(widget_page, "Start")).to_be_enabled()
+    await expect(submit(widget_page)).to_be_enabled()
     await expect(widget_page.page.get_by_role("alert")).to_be_empty()
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await answer(widget_page, "start_many", ok=False, message="the kernel cannot be reached")
     await expect(widget_page.page.get_by_role("alert")).to_have_text("the kernel cannot be reached")
     assert [message["t"] for message in await widget_page.sent()].count("go") == 0
@@ -235,11 +266,11 @@ async def test_reset_brings_back_what_was_there_first(widget_page: WidgetPage) -
     await opened(widget_page)
     await field(widget_page, "Number of workflows").fill("x")
     await field(widget_page, "Quotes").fill("Ni!")
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await button(widget_page, "Reset").click()
     await expect(widget_page.page.locator("[aria-invalid]")).to_have_count(0)
     await expect(widget_page.page.get_by_text("0 of 100 quotes")).to_be_visible()
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     assert await started(widget_page) == [AS_IT_IS]
 
 
@@ -252,7 +283,7 @@ async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPa
     await opened(widget_page, theme=theme, width=width)
     assert await violations(widget_page) == []
     assert await widget_page.page.evaluate(CONTRAST) == []
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     await answer(widget_page, "start_many", ok=False, invalid=True, message="Seed must be smaller")
     await field(widget_page, "Iterations").fill("none")
     await field(widget_page, "Iterations").blur()
@@ -264,7 +295,7 @@ async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPa
 async def test_nothing_is_wider_than_the_panel(widget_page: WidgetPage, width: int) -> None:
     await opened(widget_page, width=width)
     await field(widget_page, "Seed").fill("x" * 80)
-    await button(widget_page, "Start").click()
+    await submit(widget_page).click()
     wide = await widget_page.page.evaluate(
         """() => [...document.querySelectorAll(".durable-demo *")]
             .filter((node) => node.checkVisibility() && node.getBoundingClientRect().right > innerWidth)

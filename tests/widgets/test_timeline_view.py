@@ -183,7 +183,7 @@ async def test_before_the_kernel_answers_it_waits_and_then_says_what_to_do(widge
     await widget_page.answer_hello()
     await expect(page.get_by_text("No timeline yet")).to_be_visible()
     await expect(page.get_by_text("Start a workflow, or choose one in the tab Runs")).to_be_visible()
-    await button(widget_page, "Open Runs").click()
+    await button(widget_page, "Choose a run").click()
     assert (await widget_page.sent())[-1] == {"t": "go", "tab": "runs"}
     await expect(chart(widget_page)).to_be_hidden()
 
@@ -199,7 +199,7 @@ async def test_each_bar_is_a_sentence_for_a_screen_reader(widget_page: WidgetPag
     assert sorted(names) == [
         "Continue-as-new, Continue-As-New, continued, at 19:00:20.000",
         "MontyPythonWorkflow, Workflow, running, from 19:00:00.000",
-        "No Worker, over, from 19:00:24.000, 6.0 s",
+        "No Worker, ended, from 19:00:24.000, 6.0 s",
         "pause, Signal, received, at 19:00:12.000",
         "publish, Activity, failed, from 19:00:31.000, 2.0 s",
         "sleep_then_quote, Activity, completed, attempt 2, from 19:00:05.000, 12.0 s",
@@ -215,8 +215,56 @@ async def test_the_parts_of_a_bar_have_looks_of_their_own(widget_page: WidgetPag
     assert looks == [
         "dd-tl-queued", "dd-tl-solid dd-tl-failed", "dd-tl-hatched", "dd-tl-backoff", "dd-tl-solid dd-tl-done",
     ]  # fmt: skip
-    assert await retried.locator("text").all_text_contents() == ["2", "12.0 s", "It's just a flesh wound."]
+    assert await retried.locator("text").all_text_contents() == [
+        "2", "3.5 s", "6.0 s", "It's just a flesh wound.",
+    ], "each attempt tells its own duration"  # fmt: skip
     assert await retried.locator(".dd-tl-symbol").count() == 2, "one at the end of each attempt"
+
+
+async def test_an_attempt_that_timed_out_looks_so_and_the_legend_tells_what_there_is(widget_page: WidgetPage) -> None:
+    parts = [("running", 1, 6, 1, "activity StartToClose timeout"), ("backoff", 6, 7, 2, ""), ("running", 7, 9, 2, "")]
+    await opened(widget_page, bar("activity", "slow", 1, 9, attempt=2, parts=parts), about=summary(now=10, end=10))
+    solid = option(widget_page, "slow").locator(".dd-tl-solid")
+    looks = await solid.evaluate_all("(all) => all.map((each) => each.getAttribute('class'))")
+    assert looks == ["dd-tl-solid dd-tl-late", "dd-tl-solid dd-tl-done"]
+    legend = widget_page.page.get_by_role("list", name="Legend")
+    assert await legend.locator("span").all_text_contents() == ["attempt 2", "back-off", "completed", "timed out"], (
+        "what there is"
+    )
+
+
+async def test_the_chart_is_as_high_as_its_lanes_and_does_not_get_lower(widget_page: WidgetPage) -> None:
+    async def height() -> float:
+        await drawn(widget_page)
+        box = await chart(widget_page).bounding_box()
+        assert box is not None
+        return box["height"]
+
+    channel = await opened(widget_page, *MONTY, height=1_400)
+    low = await height()
+    more = [bar("activity", f"tool {n}", 35, None, "running", lane=f"tool {n}") for n in range(4)]
+    channel.put(*more)
+    await delivered(widget_page)
+    high = await height()
+    assert high > low
+    channel.bars = MONTY[:2]
+    channel._begin_epoch()
+    await widget_page.deliver()
+    assert await height() == high
+    channel.summary |= {"workflow_id": "other"}
+    channel._begin_epoch()
+    await widget_page.deliver()
+    assert await height() == low
+
+
+async def test_where_it_is_narrow_a_lane_has_its_whole_name_above_it(widget_page: WidgetPage) -> None:
+    await opened(widget_page, *MONTY, width=400)
+    assert await lanes(widget_page) == ["Workflow", "sleep_then_quote", "Signals", "publish"]
+    name = await widget_page.page.locator(".dd-tl-lane", has_text="sleep_then_quote").bounding_box()
+    work = await option(widget_page, "sleep_then_quote").first.locator("rect").first.bounding_box()
+    assert name is not None
+    assert work is not None
+    assert name["y"] + name["height"] <= work["y"]
 
 
 async def test_a_failure_of_a_few_pixels_still_shows_its_symbol(widget_page: WidgetPage) -> None:
@@ -274,7 +322,8 @@ async def test_another_workflow_begins_anew_and_the_same_one_goes_on(widget_page
     channel._begin_epoch()
     await widget_page.deliver()
     assert await lanes(widget_page) == ["other"]
-    await expect(button(widget_page, "End")).to_have_attribute("aria-pressed", "true")
+    assert await span(option(widget_page, "other")) != before
+    await expect(button(widget_page, "Go to end")).not_to_have_attribute("aria-pressed", re.compile("."))
     await expect(details(widget_page)).to_contain_text("Point at a bar")
 
 
@@ -347,14 +396,15 @@ async def test_the_end_is_followed_until_the_reader_leaves_and_again_with_follow
     await expect(follow).to_have_attribute("aria-pressed", "true")
     await chart(widget_page).focus()
     await widget_page.page.keyboard.press("Home")
-    await expect(follow).to_have_attribute("aria-pressed", "false")
+    away = button(widget_page, "Back to now")
+    await expect(away).to_have_attribute("aria-pressed", "false")
     first = option(widget_page, "sleep_then_quote, Activity, completed, from")
     before = await span(first)
     channel.put(bar("activity", "late", 60, 61), **summary(now=90))
     await delivered(widget_page)
     assert await span(first) == pytest.approx(before, abs=1), "who reads stays where he is"
     await expect(option(widget_page, "late")).to_have_count(0)
-    await follow.click()
+    await away.click()
     await expect(follow).to_have_attribute("aria-pressed", "true")
     await expect(widget_page.page.locator("line.dd-tl-now")).to_have_count(1 + 1)  # the other is in the legend
 
@@ -492,11 +542,24 @@ async def test_details_stay_when_the_mouse_goes_and_a_click_pins_them(widget_pag
     await expect(shown.locator(".dd-tl-title")).to_have_text("pause")
 
 
+async def test_details_of_a_gap_and_of_earlier_attempts_explain_themselves(widget_page: WidgetPage) -> None:
+    gap = bar("gap", "No Worker for quote", 2, 5, "over", lane="No Worker")
+    parts = [("earlier", 6, 8, 2, ""), ("running", 8, 9, 3, "")]
+    late = bar("activity", "quote", 6, 9, attempt=3, parts=parts)
+    await opened(widget_page, gap, late, about=summary(now=10, end=10))
+    await chart(widget_page).focus()
+    await widget_page.page.keyboard.press("ArrowDown")
+    heading = details(widget_page).locator(".dd-tl-heading")
+    assert await heading.locator("strong, span").all_text_contents() == ["No Worker for quote", "ended", ""]
+    await widget_page.page.keyboard.press("ArrowDown")
+    await expect(details(widget_page)).to_contain_text("The history keeps only the last attempt of an Activity")
+
+
 async def test_nothing_jumps_when_details_and_bars_come(widget_page: WidgetPage) -> None:
-    channel = await opened(widget_page, *MONTY[:2])
+    channel = await opened(widget_page, *MONTY)
     summary_line = widget_page.page.locator("summary")
     before = await summary_line.bounding_box()
-    channel.put(*MONTY[2:], *(bar("activity", f"tool {n}", 30, None, "running", lane=f"tool {n}") for n in range(20)))
+    channel.put(*(bar("activity", f"tool {n}", 30 + n, 31 + n, lane="publish") for n in range(4, 20)))
     await delivered(widget_page)
     await point(widget_page, "sleep_then_quote, Activity, completed, attempt 2")
     await expect(details(widget_page)).to_contain_text("ConnectionError: gone")
@@ -612,7 +675,7 @@ async def test_the_saved_file_stands_alone(widget_page: WidgetPage, theme: str) 
     text = await saved(widget_page)
     root = parsed(text)
     tags = {element.tag.removeprefix("{http://www.w3.org/2000/svg}") for element in root.iter()}
-    assert tags == {"svg", "title", "desc", "g", "defs", "pattern", "rect", "line", "path", "circle", "text"}
+    assert tags == {"svg", "title", "desc", "g", "defs", "pattern", "rect", "line", "path", "text"}
     words = {element.text for element in root.iter()}
     assert {"monty-python-1a2b3c4d", "sleep_then_quote", "Signals", "No Worker 6.0 s", "back-off", "pause"} <= words
     attributes = {name for element in root.iter() for name in element.attrib}
@@ -622,6 +685,7 @@ async def test_the_saved_file_stands_alone(widget_page: WidgetPage, theme: str) 
     assert not re.search(r"var\(|light-dark|color\(", text)
     ids = {element.get("id") for element in root.iter() if element.get("id")}
     assert {paint for paint in paints if paint and paint.startswith("url")} <= {f"url(#{name})" for name in ids}
+    assert len(text) < 400 * len(list(root.iter())), "what all have in common is said once"
     paper = next(element for element in root if element.tag.endswith("rect"))
     assert paper.get("fill") == ("rgb(255, 255, 255)" if theme == "light" else "rgb(17, 17, 17)")
     await expect(widget_page.page.locator(".dd-tl-file")).to_have_count(0)

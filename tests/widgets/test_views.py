@@ -17,7 +17,7 @@ from tests.widgets.page import WidgetPage
 pytestmark = pytest.mark.browser
 
 DISCONNECTED = (
-    "Disconnected from the kernel - run the cells again from the first one to reconnect. The workflow goes on."
+    "Disconnected from the kernel - run the cells again from the first one to reconnect. Workflows that run go on."
 )
 
 VOICE = ".durable-demo > [aria-live=polite]"
