@@ -105,7 +105,7 @@ export function createStartForm(feed, notice, onStarted) {
     error,
     h("div", { class: "dd-sf-foot" }, start, reset),
   );
-  const button = focusable("button", { type: "button", class: "dd-button dd-plain dd-sf-button", "aria-expanded": "false", "aria-controls": id, onclick: () => toggle(el.hidden) }, "Options");
+  const button = focusable("button", { type: "button", class: "dd-button dd-plain dd-sf-button", "aria-expanded": "false", "aria-controls": id, onclick: () => toggle(el.hidden) }, "Start with options");
   let lost = false;
   let pending = false;
   let explained = "";

@@ -81,5 +81,5 @@ async def open_notebook(
         await notebook.page.close()
     print(f"JupyterLab:\n{lab.log()}")
     for item in await outside.runs():
-        if item.status == "RUNNING":
+        if item.closed is None:
             await item.run.terminate()

@@ -59,7 +59,7 @@ async def test_several_workflows_are_started_with_own_quotes_and_acted_on_in_the
 ) -> None:
     notebook, panel = await opened(open_notebook, lab, "many.ipynb")
     await panel.tab("Runs").click()
-    await panel.root.get_by_role("button", name="Options").click()
+    await panel.root.get_by_role("button", name="Start with options").click()
     for label, text in (
         ("Number of workflows", "3"),
         ("Shortest sleep", "0.4"),
@@ -76,7 +76,7 @@ async def test_several_workflows_are_started_with_own_quotes_and_acted_on_in_the
     await expect(panel.root.get_by_text("3 workflows started")).to_be_visible()
     rows = panel.root.locator("tbody tr")
     await expect(rows).to_have_count(3)
-    await panel.root.get_by_role("button", name="Options").click()
+    await panel.root.get_by_role("button", name="Start with options").click()
 
     row = rows.nth(1)
     workflow_id = await row.locator("code, .dd-rt-id").first.inner_text()

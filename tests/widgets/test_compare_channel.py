@@ -52,7 +52,7 @@ def test_a_comparison_comes_as_numbers_and_as_the_words_that_are_shown(
     assert [first[name] for name in ("min", "q1", "median", "q3", "p90", "max", "mean")] == pytest.approx(
         [1, 1.5, 2, 2.5, 2.8, 3, 2]
     )
-    assert first["cells"] == ["6.00 s", "3", "1.00 s", "2.00 s", "2.80 s", "3.00 s", "0"]
+    assert first["cells"] == ["6.0 s", "3", "1.00 s", "2.00 s", "2.80 s", "3.00 s", "0"]
     assert (first["mark"], second["mark"], first["ended"], second["ended"]) == ("shortest", "longest", True, False)
     assert summary["axis"]["ticks"][0] == (0, "0 s")
     json.dumps(sent)

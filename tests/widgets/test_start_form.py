@@ -33,7 +33,7 @@ async def closed(page: WidgetPage, **options: Any) -> None:
 
 async def opened(page: WidgetPage, **options: Any) -> None:
     await closed(page, **options)
-    await button(page, "Options").click()
+    await button(page, "Start with options").click()
 
 
 def field(page: WidgetPage, label: str) -> Locator:
@@ -59,7 +59,7 @@ def notice(page: WidgetPage) -> Locator:
 async def test_it_opens_and_closes_with_its_button(widget_page: WidgetPage) -> None:
     await closed(widget_page)
     form = widget_page.page.get_by_role("form", name="Start options")
-    options = button(widget_page, "Options")
+    options = button(widget_page, "Start with options")
     await expect(form).to_be_hidden()
     await expect(options).to_have_attribute("aria-expanded", "false")
     await options.click()
