@@ -126,7 +126,7 @@ class Panel(LiveTrace):
         return self._hand_over("compare workflows", lambda: self._listing.compare(found))
 
     def watch(self, run: Run | str) -> Run:
-        """Shows another workflow of any type in the trace, running or ended, from its beginning.
+        """Shows another workflow of any type, running or ended, from its beginning: trace, timeline and history.
 
         Args:
             run: The workflow, or its Workflow ID.

@@ -258,9 +258,9 @@ async def test_a_workflow_that_does_not_exist_is_told_with_its_remedy(open_noteb
 
 
 async def test_an_executed_notebook_is_readable_without_widgets_and_without_a_network(
-    lab: Lab, chromium: Browser, tmp_path: Path
+    open_notebook: OpenNotebook, lab: Lab, chromium: Browser, tmp_path: Path
 ) -> None:
-    """Papermill, then nbconvert's page offline, what GitHub shows of the file, and the text."""
+    """Papermill, then nbconvert's page offline, what GitHub keeps, the text, and a Lab that does not trust it."""
     source = lab.notebooks / "02_watch_and_compare_many_workflows.ipynb"
     command = [sys.executable, "-m", "durable_demo", "run", str(source), "--out", str(tmp_path)]
     done = await asyncio.to_thread(
@@ -297,3 +297,12 @@ async def test_an_executed_notebook_is_readable_without_widgets_and_without_a_ne
     for words in ("sleep_then_quote", "Workflow completed after 4 iterations", "Iterations"):
         assert any(words in text for text in texts), words
         assert any(words in text for text in pages), words
+
+    shutil.copyfile(tmp_path / source.name, lab.notebooks / "executed.ipynb")
+    notebook = await open_notebook("executed.ipynb")
+    outputs = notebook.page.locator(".jp-Notebook")
+    await notebook.page.get_by_text("Workflow completed after 4 iterations").first.scroll_into_view_if_needed()
+    for words in ("Status: COMPLETED", "sleep_then_quote"):
+        await expect(outputs).to_contain_text(words)
+    await expect(notebook.page.get_by_text("Error displaying widget")).to_have_count(0)
+    await notebook.screenshot("executed-not-trusted")

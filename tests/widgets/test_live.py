@@ -214,6 +214,7 @@ async def test_a_widget_that_no_page_shows_any_more_rests_and_goes_on_where_it_w
     await panel.start_monty()
     await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
     run = session.begun[0]
+    await eventually(lambda: told(panel, "trace")["following"] is True, "the browser knows that it is followed")
     seen(panel, True)
     seen(panel, True, "p2")
     seen(panel, False)
