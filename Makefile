@@ -20,7 +20,7 @@ demo: $(READY)  ## JupyterLab on the first notebook; options: make demo ARGS=--n
 
 test: $(READY)  ## all tests: the fast ones, then those with servers and kernels, then those in the browser
 	$(BIN)/python -m pytest -m "not slow and not browser" --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest -m "slow and not browser" --numprocesses 2 --dist loadfile
+	$(BIN)/python -m pytest -m "slow and not browser" --numprocesses 3 --dist loadfile
 	$(BIN)/python -m pytest -m browser --numprocesses 2 --dist loadfile
 
 lint: $(READY)  ## ruff, mypy and the import contracts

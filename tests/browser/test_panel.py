@@ -99,7 +99,7 @@ async def test_several_workflows_are_started_with_own_quotes_and_acted_on_in_the
     for place in (0, 2):
         await rows.nth(place).get_by_role("checkbox").check()
     await notebook.screenshot("runs-chosen")
-    await panel.root.get_by_role("button", name="Stop", exact=True).click()
+    await panel.root.get_by_role("group", name="Chosen runs").get_by_role("button", name="Stop").click()
     for place in (0, 2):
         await expect(rows.nth(place).get_by_text("COMPLETED")).to_be_visible()
     for item in await outside.runs():

@@ -637,8 +637,7 @@ async def violations(page: WidgetPage) -> list[str]:
 STATES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT", "PAUSED", "STOPPING")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-@pytest.mark.parametrize("width", [400, 900])
+@pytest.mark.parametrize(("width", "theme"), [(400, "dark"), (900, "light")])
 async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPage, theme: str, width: int) -> None:
     channel = await opened(widget_page, theme=theme, width=width)
     assert await violations(widget_page) == []
