@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from durable_demo.client import Answer, Chat, ChatReply, Run, Runs
     from durable_demo.comparison import Comparison
     from durable_demo.conversation import Conversation
+    from durable_demo.recovery import Recovery
+    from durable_demo.replaying import Replay
     from durable_demo.session import Session, allow_asyncio_run
     from durable_demo.timeline import Timeline
     from durable_demo.trace import Trace
@@ -29,6 +31,8 @@ __all__ = [
     "Comparison",
     "Conversation",
     "Panel",
+    "Recovery",
+    "Replay",
     "Run",
     "Runs",
     "Session",
@@ -48,6 +52,8 @@ _HOME = {
     "Comparison": "durable_demo.comparison",
     "Conversation": "durable_demo.conversation",
     "Panel": "durable_demo.widgets",
+    "Recovery": "durable_demo.recovery",
+    "Replay": "durable_demo.replaying",
     "Run": "durable_demo.client",
     "Runs": "durable_demo.client",
     "Session": "durable_demo.session",

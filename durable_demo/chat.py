@@ -32,10 +32,9 @@ from durable_demo.follow import follow
 from durable_demo.run import Answer, Run, RunStatus, Seconds
 from durable_demo.workflows.chat import ChatWorkflow
 from durable_demo.workflows.chat_data import BUSY, ChatReply, UserMessage, check_message_id
-from durable_demo.workflows.checks import number
+from durable_demo.workflows.checks import patience
 
 ANSWER_TIMEOUT = timedelta(minutes=2)
-LONGEST_TIMEOUT = timedelta(days=30)
 EVERY_TURN = 1_000_000
 """Turns that `history()` keeps: more than any conversation has."""
 LOOK_INTERVAL_S = 2.0
@@ -93,7 +92,7 @@ class Chat(Run):
             WorkflowNotFound: There is no such conversation.
         """
         message = UserMessage(uuid4().hex if message_id is None else message_id, text, retry_of).checked()
-        limit = None if timeout is None else _limit(timeout)
+        limit = None if timeout is None else patience(timeout)
         return await self._call(self._send(message, limit), f"send a message to {self.id}", deadline=None)
 
     async def retry(self, *, timeout: Seconds | None = ANSWER_TIMEOUT) -> ChatReply:
@@ -228,12 +227,6 @@ class Chat(Run):
         if status.ended:
             raise self._too_late_to_answer(status) from error
         # It was continued as new at this very moment.
-
-
-def _limit(timeout: Seconds) -> timedelta:
-    if isinstance(timeout, timedelta):
-        return timeout
-    return timedelta(seconds=number("timeout", timeout, least=0.0, most=LONGEST_TIMEOUT.total_seconds()))
 
 
 def _give_up(answer: asyncio.Task[ChatReply]) -> None:

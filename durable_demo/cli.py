@@ -11,7 +11,7 @@ import sys
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -227,13 +227,34 @@ def status() -> None:
 
 
 @app.command()
+def reset() -> None:
+    """Bring everything back to a known state: faults lifted, workflows terminated, server and Worker healthy."""
+    from durable_demo.session import Session
+
+    async def bring_back() -> str:
+        async with Session() as session:
+            return str(await session.reset())
+
+    said = asyncio.run(bring_back())
+    console.print(Text(said), soft_wrap=True)
+    leave(0)
+
+
+@app.command()
 def logs(
-    name: Annotated[Literal["server", "worker", "supervisor"], typer.Argument(help="Whose.")] = "worker",
+    name: Annotated[
+        str, typer.Argument(help="Whose: server, worker, supervisor, or live-NAME of a workflow from a notebook.")
+    ] = "worker",
     lines: Annotated[int, typer.Option("-n", "--lines", min=1, help="How many of the last lines.")] = 50,
 ) -> None:
     """Show the last lines of a log."""
     from durable_demo.stack import Stack
+    from durable_demo.statedir import LOG_NAME
 
+    if not LOG_NAME.fullmatch(name):
+        raise InvalidInput(
+            f"there is no log named {name[:80]!r}", remedy="one of: server, worker, supervisor, live-NAME"
+        )
     stack = Stack()
     said = stack.logs(name, lines)
     console.print(Text(printable(said) if said else f"{name} has logged nothing in {stack.home}"), soft_wrap=True)
@@ -264,8 +285,8 @@ def worker() -> None:
 
 
 def _processes(info: StackInfo) -> str:
-    parts = {"server": info.server, "Worker": info.worker, "supervisor": info.supervisor}
-    return ", ".join(f"{name} {process.pid}" for name, process in parts.items() if process)
+    parts = [("server", info.server), *(("Worker", worker) for worker in info.workers), ("supervisor", info.supervisor)]
+    return ", ".join(f"{name} {process.pid}" for name, process in parts if process)
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:

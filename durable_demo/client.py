@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import html
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -16,15 +16,18 @@ from uuid import uuid4
 import temporalio.client
 from temporalio.client import WorkflowExecution
 from temporalio.common import WorkflowIDConflictPolicy
+from temporalio.exceptions import WorkflowAlreadyStartedError
 
-from durable_demo import settings
+from durable_demo import settings, tuning
 from durable_demo.background import BackgroundLoop
 from durable_demo.calls import Caller
 from durable_demo.chat import Chat
 from durable_demo.comparing import Comparing
 from durable_demo.comparison import Comparison
-from durable_demo.errors import InvalidInput
+from durable_demo.errors import InvalidInput, NotPossible
+from durable_demo.replaying import Replay, replay
 from durable_demo.run import Answer, Run, RunStatus, Seconds, status_name
+from durable_demo.starting import find_workflow
 from durable_demo.tally import Tallies, Tally
 from durable_demo.vocabulary import CHAT
 from durable_demo.wording import calendar, one_line, printable, seconds
@@ -35,7 +38,7 @@ from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonInput
 from durable_demo.workflows.quotes import check_quotes
 
-__all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Run", "RunStatus", "RunSummary", "Runs"]
+__all__ = ["Answer", "Chat", "ChatReply", "DemoClient", "Replay", "Run", "RunStatus", "RunSummary", "Runs"]
 
 WORKFLOW_TYPE = re.compile(r"[A-Za-z0-9._-]{1,200}\Z")
 MAX_LISTED = 1_000
@@ -64,6 +67,7 @@ class RunSummary:
         iterations: Iterations begun, over all runs; None if it counts none, or if they cannot be read.
         quotes: Quotes delivered, likewise.
         messages: Messages received, likewise.
+        problem: Why it cannot go on, and what to do next, on one line; empty if all is well, or not `counted`.
     """
 
     workflow_id: str
@@ -77,6 +81,7 @@ class RunSummary:
     iterations: int | None = None
     quotes: int | None = None
     messages: int | None = None
+    problem: str = ""
 
     @property
     def duration(self) -> timedelta:
@@ -92,9 +97,9 @@ class Runs(list[RunSummary]):
             return "No workflows yet: start one with `run = await demo.start_monty()`"
         rows = self._table()
         widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-        return "\n".join(
-            "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows
-        )
+        table = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
+        problems = [f"{name}: {problem}" for name, problem in self._problems()]
+        return "\n".join([*table, *(["", "Problems:", *problems] if problems else [])])
 
     __repr__ = __str__
 
@@ -107,7 +112,15 @@ class Runs(list[RunSummary]):
         for workflow_id, *others in rows:
             cells = "".join(f"<td>{html.escape(cell)}</td>" for cell in others)
             body.append(f"<tr><td><code>{html.escape(workflow_id)}</code></td>{cells}</tr>")
-        return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        problems = "".join(
+            f"<li><code>{html.escape(name)}</code>: {html.escape(problem)}</li>" for name, problem in self._problems()
+        )
+        table = f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(body)}</tbody></table>"
+        return table + (f"<p><strong>Problems:</strong></p><ul>{problems}</ul>" if problems else "")
+
+    def _problems(self) -> list[tuple[str, str]]:
+        """Workflow ID and problem of those that cannot go on, on one line each."""
+        return [(one_line(item.workflow_id), one_line(item.problem)) for item in self if item.problem]
 
     def _table(self) -> list[tuple[str, ...]]:
         """The names of the columns and the rows; titles only if a conversation has one."""
@@ -141,6 +154,7 @@ class DemoClient:
         self.temporal = client
         self.task_queue = task_queue
         self._call = Caller(client, background)
+        self._started: set[str] = set()
         self._tallies = Tallies(client)
         self._comparing = Comparing()
 
@@ -180,7 +194,7 @@ class DemoClient:
         )
         monty = (monty if history_limit is None else replace(monty, history_limit=history_limit)).checked()
         workflow_id = f"monty-python-{uuid4().hex[:8]}"
-        await self._start(MontyPythonWorkflow.run, monty, workflow_id)
+        await self._start(MontyPythonWorkflow.run, [monty], workflow_id)
         return Run(self._call, workflow_id)
 
     async def start_chat(self, *, history_limit: int | None = None) -> Chat:
@@ -195,21 +209,73 @@ class DemoClient:
         """
         chat = (ChatInput() if history_limit is None else ChatInput(history_limit=history_limit)).checked()
         workflow_id = f"{CHAT_PREFIX}{uuid4().hex[:8]}"
-        await self._start(ChatWorkflow.run, chat, workflow_id)
+        await self._start(ChatWorkflow.run, [chat], workflow_id)
         return Chat(self._call, workflow_id)
 
-    async def _start(self, workflow: Any, given: object, workflow_id: str) -> None:
+    async def start_workflow(self, workflow: type | str, *args: object, id: str | None = None) -> Run:  # noqa: A002
+        """Starts a workflow of a `%%workflow` cell, or any of the kit's, with what its code takes.
+
+        Args:
+            workflow: Its class, or the name of its type.
+            args: Arguments for its `@workflow.run` method; they are checked against its type hints.
+            id: Workflow ID; by default the type's name and a few characters that nobody has yet.
+
+        Raises:
+            InvalidInput: No Worker of the kit runs it, or an argument or the ID cannot be used; nothing was started.
+            NotPossible: A workflow with this ID runs.
+            ServerUnreachable: The server does not answer.
+        """
+        known = find_workflow(workflow)
+        known.check(args, self.temporal.data_converter.payload_converter)
+        run = self.attach(known.new_id() if id is None else id)
+        queue = settings.live_task_queue(known.module) if known.module else self.task_queue
+        try:
+            await self._start(known.type_name, args, run.id, queue)
+        except WorkflowAlreadyStartedError:
+            raise NotPossible(
+                f"A workflow with the ID {run.id} runs already.",
+                remedy=f'take another `id`, or that one with `run = demo.attach("{run.id}")`',
+            ) from None
+        return run
+
+    async def replay(self, run: Run | str, workflow: type | None = None) -> Replay:
+        """How the history of a workflow goes with the code as it is now; changes nothing.
+
+        Args:
+            run: The workflow, or its Workflow ID; its latest run is replayed.
+            workflow: The class with the code; by default the one of this type that a Worker of the kit runs.
+
+        Raises:
+            InvalidInput: Not a Workflow ID, or no code for this type is known.
+            NotPossible: The replay did not end within 30 s.
+            WorkflowNotFound: There is no such workflow.
+            ServerUnreachable: The server does not answer.
+        """
+        run = self.attach(run) if isinstance(run, str) else run
+        status = await run.status()
+        known = find_workflow(workflow or status.workflow_type, status.task_queue)
+        if known.type_name != status.workflow_type:
+            raise InvalidInput(f"{run.id} is a {status.workflow_type}, and cannot be replayed with {known.type_name}.")
+        handle = self.temporal.get_workflow_handle(run.id)
+        history = await self._call(handle.fetch_history(), f"read the history of {run.id}")
+        replaying = replay(
+            history, known.cls, namespace=self.temporal.namespace, converter=self.temporal.data_converter
+        )
+        return await self._call(replaying, f"replay {run.id}", deadline=None)
+
+    async def _start(self, workflow: Any, args: Sequence[object], workflow_id: str, task_queue: str = "") -> None:
         await self._call(
             self.temporal.start_workflow(
                 workflow,
-                given,
+                args=args,
                 id=workflow_id,
-                task_queue=self.task_queue,
-                task_timeout=settings.WORKFLOW_TASK_TIMEOUT,
+                task_queue=task_queue or self.task_queue,
+                task_timeout=tuning.WORKFLOW_TASK_TIMEOUT,
                 id_conflict_policy=WorkflowIDConflictPolicy.FAIL,
             ),
             "start the workflow",
         )
+        self._started.add(workflow_id)
 
     def attach(self, workflow_id: str) -> Run:
         """The workflow with this Workflow ID, of whatever type, running or ended. Asks the server nothing yet.
@@ -232,7 +298,9 @@ class DemoClient:
         return (Chat if workflow_id.startswith(CHAT_PREFIX) else Run)(self._call, workflow_id)
 
     async def runs(self, *, limit: int = 100, workflow_type: str | None = None, counted: bool = True) -> Runs:
-        """Workflows on this session's Task Queue, running and past, newest first, out of the last 1,000.
+        """Workflows of this session, running and past, newest first, out of the last 1,000.
+
+        They are those on its Task Queue, and on the ones of its `%%workflow` cells.
 
         Needs no Worker. A Workflow ID that was used again is listed once.
 
@@ -253,7 +321,8 @@ class DemoClient:
         if workflow_type is not None and not (isinstance(workflow_type, str) and WORKFLOW_TYPE.match(workflow_type)):
             raise InvalidInput(f"not the name of a workflow type: {printable(str(workflow_type)[:80])!r}")
 
-        query = f"TaskQueue = '{self.task_queue}' AND ExecutionStatus != 'ContinuedAsNew'"
+        ours, live = _quoted(self.task_queue), _quoted(f"{self.task_queue}.")
+        query = f"(TaskQueue = {ours} OR TaskQueue STARTS_WITH {live}) AND ExecutionStatus != 'ContinuedAsNew'"
         if workflow_type is not None:
             query += f" AND WorkflowType = '{workflow_type}'"
 
@@ -274,6 +343,15 @@ class DemoClient:
         runs = await self._call(summed_up(), "look at the workflows", deadline=None)
         runs.sort(key=lambda item: item.started, reverse=True)
         return runs
+
+    async def own_runs(self, *, embedded: bool) -> list[Run]:
+        """What a reset ends: workflows that run; on a server that others use too, those that were started here.
+
+        Raises:
+            ServerUnreachable: The server does not answer.
+        """
+        running = [item.run for item in await self.runs(limit=MAX_LISTED, counted=False) if item.status == "RUNNING"]
+        return [run for run in running if embedded or run.id in self._started]
 
     async def compare(self, *runs: Run | str) -> Comparison:
         """How the iterations of workflows compare: their times as distributions, runtime, retries. Needs no Worker.
@@ -302,6 +380,7 @@ class DemoClient:
             iterations=tally.iterations,
             quotes=tally.quotes,
             messages=tally.messages,
+            problem=tally.problem,
         )
 
 
@@ -311,6 +390,11 @@ async def _title(chat: WorkflowExecution) -> str:
         return str((await chat.memo()).get("title", ""))
     except Exception:
         return ""
+
+
+def _quoted(text: str) -> str:
+    """Text as a query of the server's visibility store quotes it."""
+    return "'" + text.replace("'", "''") + "'"
 
 
 def _seconds(value: Seconds) -> float:

@@ -42,9 +42,11 @@ class Comparing:
             WorkflowNotFound: One of them does not exist; the error names it.
             ServerUnreachable: The server does not answer; what was read is kept for the next look.
         """
-        wrong = next((run for run in runs if not isinstance(run, Run)), None)
-        if wrong is not None:
-            raise InvalidInput(f"cannot compare a {type(wrong).__name__}", remedy="pass what `demo.attach(...)` gives")
+        wrong = [run for run in runs if not isinstance(run, Run)]
+        if wrong:
+            raise InvalidInput(
+                f"cannot compare a {type(wrong[0]).__name__}", remedy="pass what `demo.attach(...)` gives"
+            )
         distinct = list(dict.fromkeys(runs))
         if not 1 <= len(distinct) <= MAX_RUNS:
             raise InvalidInput(

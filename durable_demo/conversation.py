@@ -12,8 +12,9 @@ from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 from durable_demo import events as e
+from durable_demo.diagnosis import Problem
 from durable_demo.markdown import to_html
-from durable_demo.trace import ENDED, is_news
+from durable_demo.trace import ENDED, is_news, task_problem
 from durable_demo.wording import clock, compact, one_line, printable
 
 MAX_TURNS = 500
@@ -100,6 +101,7 @@ class ChatSummary:
         notice: What the reader must know, such as a missing key.
         connected: Whether the server answers.
         problem: Why the conversation cannot go on; empty if all is well.
+        stuck: The same without regard to whether there is a Worker.
     """
 
     workflow_id: str = ""
@@ -110,6 +112,7 @@ class ChatSummary:
     notice: str = ""
     connected: bool = True
     problem: str = ""
+    stuck: str = ""
 
     @property
     def ended(self) -> bool:
@@ -143,6 +146,7 @@ class Conversation:
     last_fact: str = field(default="", init=False)
     dropped: int = field(default=0, init=False)
     _turns: dict[str, Turn] = field(default_factory=dict, init=False)
+    _past: dict[str, list[tuple[str, Turn]]] = field(default_factory=dict, init=False)  # each turn after each fact
 
     @property
     def turns(self) -> list[Turn]:
@@ -173,14 +177,29 @@ class Conversation:
             if not event.tick:
                 self.last_fact = event.offset
             self.summary = _summarize(self.summary, event)
+            if isinstance(event, e.WorkflowReset):
+                self._go_back(event.back_to)
+                changed = dict.fromkeys(self._turns)
             for turn in self._read(event):
                 self._turns[turn.message_id] = turn
                 changed[turn.message_id] = None
+                if not event.tick:
+                    self._past.setdefault(turn.message_id, []).append((event.offset, turn))
         while len(self._turns) > self.max_turns:
-            del self._turns[next(iter(self._turns))]
+            oldest = next(iter(self._turns))
+            del self._turns[oldest], self._past[oldest]
             self.dropped += 1
         kept = [self._turns[message_id] for message_id in changed if message_id in self._turns]
         return ChatDelta(tuple(sorted(kept, key=lambda turn: turn.number)), self.summary)
+
+    def _go_back(self, offset: str) -> None:
+        """Undoes what facts behind an offset have changed; messages that came later are gone until they come again."""
+        self._past = {
+            message_id: held
+            for message_id, past in self._past.items()
+            if (held := [(at, turn) for at, turn in past if at <= offset])
+        }
+        self._turns = {message_id: past[-1][1] for message_id, past in self._past.items()}
 
     def _read(self, event: e.Event) -> Iterable[Turn]:
         """The turns that an event changes."""
@@ -359,6 +378,10 @@ def _summarize(now: ChatSummary, event: e.Event) -> ChatSummary:
             return replace(now, connected=True)
         case e.Error():
             return replace(now, problem=printable(event.error))
+        case e.WaitingForWorker():
+            return replace(now, problem=printable(Problem(event.problem, event.error, event.remedy).line))
+        case e.WorkerFound():
+            return replace(now, problem=now.stuck)
         case e.Gap():
             return now
     if not now.workflow_id:
@@ -367,11 +390,17 @@ def _summarize(now: ChatSummary, event: e.Event) -> ChatSummary:
     match event:
         case e.AgentIntroduced() | e.ModelAnswered():
             known: dict[str, Any] = {"model": one_line(event.model), "weather": one_line(event.weather)}
-            return replace(now, **known, notice=printable(event.notice), problem="")
+            return replace(now, **known, notice=printable(event.notice), problem=now.stuck)
         case e.WorkflowEnded():
-            return replace(now, status=event.status, problem=printable(getattr(event, "error", "")))
+            problem = printable(getattr(event, "error", ""))
+            return replace(now, status=event.status, problem=problem, stuck=problem)
+        case e.WorkflowReset():
+            return replace(now, status="RUNNING", problem="", stuck="")
         case e.WorkflowTaskFailed():
-            return replace(now, problem=printable(event.error))
-        case e.MessageEvent() if not event.tick:
-            return replace(now, problem="")
+            problem = task_problem(event)
+            return replace(now, problem=problem, stuck=problem)
+        case e.WorkflowTaskRecovered():
+            return replace(now, problem="", stuck="")
+        case e.ModelAsked() | e.ToolCalled() | e.MessageAnswered() | e.MessageStopped() | e.MessageFailed():
+            return replace(now, problem="", stuck="")  # its code goes on
     return now

@@ -31,6 +31,7 @@ class HistoryEntry:
         event_type: Temporal's name, such as `ACTIVITY_TASK_SCHEDULED`.
         attributes: Its attributes in protobuf's JSON form (camelCase; ids and durations as text), with payloads as the
             values that they hold.
+        copied: Whether a reset has copied it from the run that its own run came out of.
     """
 
     timestamp: str
@@ -39,6 +40,7 @@ class HistoryEntry:
     event_id: int
     event_type: str
     attributes: dict[str, Json]
+    copied: bool = False
 
     @property
     def moment(self) -> datetime:

@@ -148,6 +148,8 @@ class EntryLog:
     def _take(self, entry: HistoryEntry) -> Iterator[LogEntry]:
         """Takes an entry in; yields the rows that it changes."""
         note = self._note(entry)
+        if entry.copied:
+            return  # it is shown in the run that it was copied from
         number = self._numbers.get(entry.offset)
         if number is None and entry.offset <= self.last_fact:
             return  # it was dropped

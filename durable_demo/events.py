@@ -189,14 +189,52 @@ class WorkflowTimedOut(WorkflowEnded):
 class WorkflowTaskFailed(Event):
     """The workflow's code could not go on (an exception, changed code, a missing type); Temporal tries again.
 
+    The server keeps the first of several failures in a row: why later attempts fail stands in the Worker's log only.
+
     Attributes:
         cause: Temporal's name of the cause, such as `NON_DETERMINISTIC_ERROR`.
         error: The failure's message.
+        problem: What is wrong, in words; empty if `error` says it all.
+        remedy: What to do next.
     """
 
     event: ClassVar[str] = "workflow_task_failed"
     cause: str
     error: str
+    problem: str = ""
+    remedy: str = ""
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowTaskRecovered(Event):
+    """The workflow's code goes on: the first Workflow Task that was completed after one or more had failed.
+
+    Attributes:
+        stuck: Seconds since the first of these failures.
+    """
+
+    event: ClassVar[str] = "workflow_task_recovered"
+    stuck: float
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkflowReset(Counted):
+    """Somebody reset the workflow: it goes on in a new run from an earlier Workflow Task of another run.
+
+    Attributes:
+        base_run_id: Run ID of the run that it goes back to.
+        base_event_id: Id, in that run, of the entry at which the new one parts from it.
+        back_to: Facts with a greater offset than this one, up to here, are undone.
+        reason: The reason that was given.
+        status: RUNNING, PAUSED or STOPPING: what it is again.
+    """
+
+    event: ClassVar[str] = "workflow_reset"
+    base_run_id: str
+    base_event_id: int
+    back_to: str
+    reason: str = ""
+    status: str = "RUNNING"
 
 
 # --- a workflow that reports progress (Monty does) -------------------------------------------------------------------
@@ -495,6 +533,7 @@ class ActivityRetry(ActivityEvent):
         progress: Percent from which it goes on, if the attempt before had reported any.
         iteration_count: Iteration that it belongs to, if the workflow counts any.
         message_id: Message that it belongs to, if the workflow is a conversation.
+        remedy: What to do next, where no further attempt can succeed as things are; else empty.
     """
 
     event: ClassVar[str] = "activity_retry"
@@ -503,6 +542,7 @@ class ActivityRetry(ActivityEvent):
     progress: float | None = None
     iteration_count: int | None = None
     message_id: str | None = None
+    remedy: str = ""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -694,6 +734,40 @@ class Gap(Event):
 
     event: ClassVar[str] = "gap"
     reason: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WaitingForWorker(Event):
+    """No Worker takes a Workflow Task or an Activity that has its time. Always a tick; some may be skipped.
+
+    Attributes:
+        what: What waits: `Workflow Task`, or the Activity.
+        task_queue: The Task Queue that it waits in.
+        since: When it was handed out: UTC, ISO 8601, milliseconds, `Z`, by the server's clock.
+        problem: What is wrong, in words.
+        error: Why that may be.
+        remedy: What to do next.
+    """
+
+    event: ClassVar[str] = "waiting_for_worker"
+    what: str
+    task_queue: str
+    since: str
+    problem: str
+    error: str
+    remedy: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerFound(Event):
+    """What has waited for a Worker waits no more. Always a tick.
+
+    Attributes:
+        waited: Seconds for which it has waited.
+    """
+
+    event: ClassVar[str] = "worker_found"
+    waited: float
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -106,6 +106,24 @@ class Measured:
         )
 
 
+@dataclass(frozen=True)
+class _Began:
+    """When something that is timed began, and the offset of the fact that says so."""
+
+    moment: datetime
+    offset: str
+
+
+@dataclass(frozen=True)
+class _Timed:
+    """Something that was timed, and the offset of the fact that ended it."""
+
+    key: str
+    began: _Began
+    ended: str
+    seconds: float
+
+
 @dataclass(repr=False)
 class Figures:
     """Folds the events of one workflow, over all its runs, into figures. State changes through `apply` only.
@@ -131,8 +149,8 @@ class Figures:
     _retries: int = field(default=0, init=False)
     _partial: bool = field(default=False, init=False)
     _unit: Unit = field(default="activity", init=False)
-    _began: dict[str, datetime] = field(default_factory=dict, init=False)
-    _times: deque[float] = field(default_factory=lambda: deque(maxlen=KEPT_TIMES), init=False)
+    _began: dict[str, _Began] = field(default_factory=dict, init=False)
+    _times: deque[_Timed] = field(default_factory=lambda: deque(maxlen=KEPT_TIMES), init=False)
     _count: int = field(default=0, init=False)
     _sum: float = field(default=0.0, init=False)
     _min: float = field(default=0.0, init=False)
@@ -171,7 +189,7 @@ class Figures:
             unit=self._unit,
             count=self._count,
             spread=self._spread(),
-            times=tuple(self._times),
+            times=tuple(timed.seconds for timed in self._times),
             partial=self._partial,
         )
 
@@ -193,22 +211,25 @@ class Figures:
                 self.status = "STOPPING"
             case e.WorkflowEnded():
                 self.status = event.status
+            case e.WorkflowReset():
+                self.status = event.status
+                self._go_back(event)
             case e.ActivityRetry():
                 self._retries += event.attempt - 1  # as a fact it tells of the last attempt, those before included
         match event:
             case e.ProgressUpdate(iteration_count=int(number)):
-                self._step("iteration", str(number), moment, ends=event.current_quote is not None)
+                self._step("iteration", str(number), event, ends=event.current_quote is not None)
             case e.MessageReceived() | e.MessageAnswered():
-                self._step("message", event.message_id, moment, ends=isinstance(event, e.MessageAnswered))
+                self._step("message", event.message_id, event, ends=isinstance(event, e.MessageAnswered))
             case e.MessageStopped() | e.MessageFailed():
                 self._began.pop(event.message_id, None)
             case e.ActivityScheduled() | e.ActivityCompleted():
                 ends = isinstance(event, e.ActivityCompleted)
-                self._step("activity", f"{event.run_id} {event.activity_id}", moment, ends=ends)
+                self._step("activity", f"{event.run_id} {event.activity_id}", event, ends=ends)
             case e.ActivityFailed() | e.ActivityTimedOut() | e.ActivityCanceled():
                 self._began.pop(f"{event.run_id} {event.activity_id}", None)
 
-    def _step(self, unit: Unit, key: str, moment: datetime, *, ends: bool) -> None:
+    def _step(self, unit: Unit, key: str, event: e.Event, *, ends: bool) -> None:
         """Something that is timed begins, goes on or ends."""
         if _TELLING.index(unit) < _TELLING.index(self._unit):
             return
@@ -217,23 +238,43 @@ class Figures:
             self._began.clear()
             self._times.clear()
         if not ends:
-            self._began.setdefault(key, moment)
+            self._began.setdefault(key, _Began(event.moment, event.offset))
             if len(self._began) > MAX_OPEN:
                 del self._began[next(iter(self._began))]
         elif (began := self._began.pop(key, None)) is not None:
-            self._add(max(0.0, (moment - began).total_seconds()))
+            took = max(0.0, (event.moment - began.moment).total_seconds())
+            self._add(_Timed(key, began, event.offset, took))
 
-    def _add(self, time: float) -> None:
-        self._min = min(self._min, time) if self._count else time
-        self._max = max(self._max, time) if self._count else time
+    def _add(self, timed: _Timed) -> None:
+        self._min = min(self._min, timed.seconds) if self._count else timed.seconds
+        self._max = max(self._max, timed.seconds) if self._count else timed.seconds
         self._count += 1
-        self._sum += time
-        self._times.append(time)
+        self._sum += timed.seconds
+        self._times.append(timed)
+
+    def _go_back(self, event: e.WorkflowReset) -> None:
+        """Undoes what was begun or ended since: it is done, and timed, again."""
+        offset = event.back_to
+        undone = [timed for timed in self._times if timed.ended > offset]
+        open_again = {timed.key: timed.began for timed in undone} | self._began
+        self._began = {
+            f"{event.run_id} {key.partition(' ')[2]}" if self._unit == "activity" else key: began
+            for key, began in open_again.items()
+            if began.offset <= offset
+        }
+        for timed in undone:
+            self._times.remove(timed)
+        self._count -= len(undone)
+        self._sum -= sum(timed.seconds for timed in undone)
+        if self._count == len(self._times):  # else the shortest and the longest may be among those not kept
+            kept = [timed.seconds for timed in self._times]
+            self._min, self._max = min(kept, default=0.0), max(kept, default=0.0)
 
     def _spread(self) -> Spread | None:
         if not self._times:
             return None
-        times = [*self._times] if len(self._times) > 1 else [*self._times] * 2  # `quantiles` wants two
+        kept = [timed.seconds for timed in self._times]
+        times = kept if len(kept) > 1 else kept * 2  # `quantiles` wants two
         cuts = statistics.quantiles(times, n=20, method="inclusive")
         return Spread(
             min=self._min, q1=cuts[4], median=cuts[9], q3=cuts[14], p90=cuts[17], max=self._max,

@@ -8,35 +8,35 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable
-from dataclasses import dataclass, replace
-from datetime import timedelta
+from collections.abc import AsyncIterator, Awaitable, Callable
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
-from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import (
-    DescribeWorkflowExecutionRequest,
-    DescribeWorkflowExecutionResponse,
-    GetWorkflowExecutionHistoryRequest,
-)
 from temporalio.client import Client
 
 from durable_demo import events as e
 from durable_demo import settings
 from durable_demo.calls import is_transient, reason, translated, unreachable
+from durable_demo.chain import Chain, Page
 from durable_demo.entries import Item, PendingWork
-from durable_demo.errors import DemoError, WorkflowNotFound
-from durable_demo.history import BOOKKEEPING, Offset, RunReader, pending_work
+from durable_demo.errors import DemoError, ServerUnreachable, WorkflowNotFound
+from durable_demo.history import BOOKKEEPING, Offset, Reset, RunReader
+from durable_demo.pending import WORKER_MISSED_AFTER, Wait, pending_work, waits_for_worker
 from durable_demo.vocabulary import Vocabulary, vocabulary_for
 
 T = TypeVar("T")
 
-DESCRIBE_DEADLINE_S = 2.0
+DESCRIBE_DEADLINE_S = 1.2
 """Bound of one look at the heartbeats: a silent server is noticed this soon."""
-PAGE_SIZE = 500
+RETRY_PAUSE_S = 0.2
 WAITING_TOLD_AFTER = timedelta(seconds=1)
+WAITING_TOLD_AGAIN_AFTER_S = 10.0
+"""That there is no Worker is told again: somebody who reads ticks may have skipped it."""
+RESET_SEEN_WITHIN_S = 2.0
+"""The server ends a run and makes the one that it is reset to at once; a cluster may show the second one later."""
 
 
 async def follow(
@@ -63,7 +63,8 @@ async def follow_items(
     Facts come exactly once and in order, each behind its entry of the history. Ticks come between them while an
     Activity reports: the latest wins, never backwards within an attempt. While the server is away, one `reconnecting`
     tick is yielded, then `reconnected`, and the facts go on where they were. What the server does not have any more is
-    a `gap`.
+    a `gap`. After a reset the facts go on with those of the new run: what it has copied from the one before is told
+    as entries that are marked so, and as no event.
 
     Args:
         client: A connected client.
@@ -93,23 +94,20 @@ async def _items(follower: _Follower) -> AsyncIterator[Item]:
         await follower.close()
 
 
-@dataclass
-class _Page:
-    """What one long poll gave."""
-
-    entries: list[HistoryEvent]
-    token: bytes
-
-
 class _Follower:
     """One subscription: walks the chain of runs, interleaving facts with ticks."""
 
     def __init__(self, client: Client, workflow_id: str, after: str | None, *, wait: bool, entries: bool) -> None:
         place = Offset.parse(after) if after else None
         self._client = client
+        self._chain = Chain(client, workflow_id)
         self._wait = wait
         self._entries = entries
         self._pending: PendingWork | None = None
+        self._waits: list[Wait] = []
+        self._waiting_told: Wait | None = None
+        self._waiting_told_at = 0.0
+        self._connected_since = datetime.min.replace(tzinfo=UTC)
         self._workflow_id = workflow_id
         self._place = place
         self._resuming = place is not None
@@ -117,7 +115,7 @@ class _Follower:
         self._vocabulary: Vocabulary | None = None
         self._seen: dict[str, tuple[int, int]] = {}
         self._away_since: float | None = None
-        self._waiting: asyncio.Future[_Page] | None = None
+        self._waiting: asyncio.Future[Page] | None = None
 
     async def close(self) -> None:
         """Ends the long poll that is under way."""
@@ -126,25 +124,44 @@ class _Follower:
             await asyncio.gather(self._waiting, return_exceptions=True)
 
     async def items(self) -> AsyncIterator[Item]:
-        async for run_id in self._first_run():
-            if isinstance(run_id, e.Event):
-                yield run_id
+        async for begin in self._begin():
+            if isinstance(begin, e.Event):
+                yield begin
                 continue
-            next_run = run_id
+            next_run = begin
+        reset = await self._patiently(self._chain.reset, next_run) if self._resuming else None
         while next_run:
-            reader = self._reader(next_run)
+            reader = self._reader(next_run, reset)
+            if reset is not None:
+                self._vocabulary = None  # its words begin with the copies
             async for item in self._run(reader):
                 yield item
             next_run = reader.next_run_id
+            reset = await self._patiently(self._chain.reset, next_run) if reader.superseded_by else None
             self._resuming = False
 
     # --- where to begin ----------------------------------------------------------------------------------------------
+
+    async def _begin(self) -> AsyncIterator[e.Event | str]:
+        """Like `_first_run`, once the server answers; without waiting, it has as long as a call may take."""
+        nowhere = self._reader("")
+        patience = settings.RECONNECT_PATIENCE if self._wait else settings.CALL_DEADLINE
+        while True:
+            try:
+                found = [item async for item in self._first_run()]
+                break
+            except ServerUnreachable as error:
+                for tick in self._lost(nowhere, error.__cause__ or error, patience):
+                    yield tick
+            await asyncio.sleep(RETRY_PAUSE_S)
+        for item in (*self._found(nowhere), *found):
+            yield item
 
     async def _first_run(self) -> AsyncIterator[e.Event | str]:
         """Yields what there is to say before the first run, then its Run ID."""
         if self._place is not None:
             try:
-                await self._first_entry(self._place.run_id)
+                await self._bounded(self._chain.ancestors(self._place.run_id))
             except WorkflowNotFound:
                 yield self._gap(
                     "the run of the given offset is gone: this goes on with the oldest there is", self._place.run_id
@@ -153,11 +170,11 @@ class _Follower:
             else:
                 yield self._place.run_id
                 return
-        latest = (await self._bounded(self._describe(""))).workflow_execution_info.execution.run_id
-        first, previous = await self._ancestors(latest)
+        latest = (await self._bounded(self._chain.described(""))).workflow_execution_info.execution.run_id
+        first, previous = await self._bounded(self._chain.ancestors(latest))
         try:
             if first != latest:
-                await self._first_entry(first)
+                await self._bounded(self._chain.ancestors(first))
             yield first
             return
         except WorkflowNotFound:
@@ -166,33 +183,35 @@ class _Follower:
         while previous:
             candidate = previous
             try:
-                _, previous = await self._ancestors(candidate)
+                _, previous = await self._bounded(self._chain.ancestors(candidate))
             except WorkflowNotFound:
                 break
             oldest = candidate
         yield self._gap("the oldest runs of this workflow are gone (retention)", oldest)
         yield oldest
 
-    async def _ancestors(self, run_id: str) -> tuple[str, str]:
-        """Run IDs of the first run of the chain and of the run before."""
-        reader = self._reader(run_id)
-        await reader.read(await self._first_entry(run_id))
-        return reader.first_run_id, reader.previous_run_id
-
-    async def _first_entry(self, run_id: str) -> HistoryEvent:
-        page = await self._bounded(self._page(run_id, b"", size=1, deadline=settings.CALL_DEADLINE))
-        return page.entries[0]
-
     def _gap(self, reason: str, run_id: str) -> e.Gap:
         reader = RunReader(self._workflow_id, run_id, self._client.data_converter)
         return e.Gap(**self._now(reader), tick=True, reason=reason)
 
-    def _reader(self, run_id: str) -> RunReader:
+    def _reader(self, run_id: str, reset: Reset | None = None) -> RunReader:
         """A reader for a run, which stands behind the place that was reached."""
         after_us = self._place.run_start_us if self._place is not None else -1
         if self._resuming:
             after_us -= 1  # the run of the place itself, not the one behind it
-        return RunReader(self._workflow_id, run_id, self._client.data_converter, after_us=after_us)
+        return RunReader(self._workflow_id, run_id, self._client.data_converter, after_us=after_us, reset=reset)
+
+    async def _patiently(self, call: Callable[[str], Awaitable[T]], run_id: str) -> T:
+        """Makes short calls again until the server answers them all."""
+        began = time.monotonic()
+        while True:
+            try:
+                return await call(run_id)
+            except Exception as error:
+                waited = time.monotonic() - began
+                if not self._wait or not is_transient(error) or waited > settings.RECONNECT_PATIENCE.total_seconds():
+                    raise self._translated(error) from error
+                await asyncio.sleep(RETRY_PAUSE_S)
 
     # --- one run -----------------------------------------------------------------------------------------------------
 
@@ -203,7 +222,7 @@ class _Follower:
         token = b""
         behind = True
         while not reader.ended and behind:
-            self._waiting = asyncio.ensure_future(self._page(reader.run_id, token))
+            self._waiting = asyncio.ensure_future(self._chain.page(reader.run_id, token, wait=self._wait))
             try:
                 while not self._waiting.done():
                     look = settings.PROGRESS_POLL_INTERVAL if reader.open else settings.HEALTH_POLL_INTERVAL
@@ -212,6 +231,7 @@ class _Follower:
                         for tick in await self._ticks(reader):
                             yield tick
                 page = self._waiting.result()
+                reader.superseded_by = await self._chain.successor(reader.run_id, page)
             except DemoError:
                 raise
             except Exception as error:
@@ -223,7 +243,7 @@ class _Follower:
                 for tick in self._lost(reader, error):
                     yield tick
                 token = b""
-                await asyncio.sleep(0.2)
+                await asyncio.sleep(RETRY_PAUSE_S)
                 continue
             finally:
                 await self.close()
@@ -247,11 +267,12 @@ class _Follower:
         event = await reader.read(entry)
         if event is None:
             return None
+        copied = reader.copied(entry)
         continued = isinstance(event, e.WorkflowStarted) and bool(reader.previous_run_id)
         if isinstance(event, e.WorkflowStarted) and self._vocabulary is None:
             self._vocabulary = vocabulary_for(event.workflow_type)
         told = self._told(event)
-        if self._resuming and self._place is not None and entry.event_id <= self._place.event_id:
+        if copied or (self._resuming and self._place is not None and entry.event_id <= self._place.event_id):
             return None
         self._place = Offset(reader.run_start_us, entry.event_id, reader.run_id)
         # The start of a later run is no news: the workflow only goes on.
@@ -272,12 +293,13 @@ class _Follower:
     async def _ticks(self, reader: RunReader) -> list[Item]:
         """What the running Activities have reported since the last look, and what else waits."""
         try:
-            described = await asyncio.wait_for(self._describe(reader.run_id), DESCRIBE_DEADLINE_S)
+            described = await asyncio.wait_for(self._chain.described(reader.run_id), DESCRIBE_DEADLINE_S)
         except Exception as error:
             return [*self._lost(reader, error)] if is_transient(error) else []
         ticks: list[Item] = [*self._found(reader)]
         if self._waiting is not None and self._waiting.done():
             return ticks  # a newer fact is there: it goes first
+        ticks += self._missed(reader, waits_for_worker(described))
         if self._entries:
             waits = pending_work(described)
             last = self._pending
@@ -297,14 +319,36 @@ class _Follower:
                     ticks.append(told)
         return ticks
 
+    def _missed(self, reader: RunReader, waits: list[Wait]) -> list[e.Event]:
+        """Whether a Worker is missed, or is there again."""
+        told, before, now = self._waiting_told, self._waits, datetime.now(UTC)
+        self._waits = waits
+        if told is not None and told not in waits:
+            self._waiting_told = None
+            waited = (now - told.since).total_seconds()
+            return [e.WorkerFound(**self._now(reader), tick=True, waited=round(max(0.0, waited), 3))]
+        # Seen twice, so that clocks that differ do no harm; the time in which the server was away does not count.
+        missed = [
+            wait
+            for wait in waits
+            if wait in before and now - max(wait.since, self._connected_since) > WORKER_MISSED_AFTER
+        ]
+        again = time.monotonic() - self._waiting_told_at > WAITING_TOLD_AGAIN_AFTER_S
+        if not missed or (told is not None and not again):
+            return []
+        self._waiting_told, self._waiting_told_at = told or missed[0], time.monotonic()
+        return [e.WaitingForWorker(**self._now(reader), tick=True, **self._waiting_told.told())]
+
     # --- the server comes and goes -----------------------------------------------------------------------------------
 
-    def _lost(self, reader: RunReader, error: BaseException) -> list[e.Event]:
+    def _lost(
+        self, reader: RunReader, error: BaseException, patience: timedelta = settings.RECONNECT_PATIENCE
+    ) -> list[e.Event]:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
             return [e.Reconnecting(**self._now(reader), tick=True, error=reason(error))]
-        if now - self._away_since > settings.RECONNECT_PATIENCE.total_seconds():
+        if now - self._away_since > patience.total_seconds():
             raise unreachable(error, f"follow {self._workflow_id}")
         return []
 
@@ -312,6 +356,7 @@ class _Follower:
         if self._away_since is None:
             return []
         away, self._away_since = time.monotonic() - self._away_since, None
+        self._connected_since = datetime.now(UTC)
         return [e.Reconnected(**self._now(reader), tick=True, away=round(away, 3))]
 
     def _now(self, reader: RunReader) -> dict[str, str]:
@@ -320,7 +365,7 @@ class _Follower:
         return reader.common(0, moment) | {"offset": self._last_offset}
 
     async def _bounded(self, call: Awaitable[T]) -> T:
-        """A short call, bounded; a server that is away at the very beginning is an error, not a reason to wait."""
+        """A short call, bounded."""
         try:
             return await asyncio.wait_for(call, settings.CALL_DEADLINE.total_seconds())
         except Exception as error:
@@ -328,37 +373,3 @@ class _Follower:
 
     def _translated(self, error: Exception) -> Exception:
         return error if isinstance(error, DemoError) else translated(error, f"follow {self._workflow_id}")
-
-    # --- calls -------------------------------------------------------------------------------------------------------
-
-    async def _page(
-        self,
-        run_id: str,
-        token: bytes,
-        *,
-        size: int = PAGE_SIZE,
-        deadline: timedelta = settings.LONG_POLL_DEADLINE,
-    ) -> _Page:
-        response = await asyncio.wait_for(
-            self._client.workflow_service.get_workflow_execution_history(
-                GetWorkflowExecutionHistoryRequest(
-                    namespace=self._client.namespace,
-                    execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
-                    maximum_page_size=size,
-                    next_page_token=token,
-                    wait_new_event=self._wait,
-                ),
-                timeout=deadline,
-            ),
-            deadline.total_seconds(),
-        )
-        return _Page(list(response.history.events), response.next_page_token)
-
-    async def _describe(self, run_id: str) -> DescribeWorkflowExecutionResponse:
-        return await self._client.workflow_service.describe_workflow_execution(
-            DescribeWorkflowExecutionRequest(
-                namespace=self._client.namespace,
-                execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
-            ),
-            timeout=settings.CALL_DEADLINE,
-        )

@@ -15,15 +15,16 @@ from uuid import UUID
 from google.protobuf.json_format import MessageToDict, ParseDict
 from google.protobuf.timestamp_pb2 import Timestamp
 from temporalio.api.common.v1 import Payload, Payloads
-from temporalio.api.enums.v1 import EventType, PendingActivityState, WorkflowTaskFailedCause
+from temporalio.api.enums.v1 import EventType, WorkflowTaskFailedCause
 from temporalio.api.failure.v1 import Failure
 from temporalio.api.history.v1 import HistoryEvent
+from temporalio.api.update.v1 import Request as UpdateRequest
 from temporalio.api.workflow.v1 import PendingActivityInfo
-from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.converter import DataConverter
 
 from durable_demo import events as e
-from durable_demo.entries import HARMLESS_CAUSES, HistoryEntry, PendingActivity, PendingWork
+from durable_demo.diagnosis import failed_activity, failed_task
+from durable_demo.entries import HARMLESS_CAUSES, HistoryEntry
 from durable_demo.errors import InvalidInput
 
 # --- offsets ---------------------------------------------------------------------------------------------------------
@@ -64,6 +65,23 @@ class Offset:
 # --- one run ---------------------------------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True)
+class Reset:
+    """How a run came out of another one.
+
+    Attributes:
+        start_us: When it was made; its first entries, which are copies, are older.
+        base_run_id: Run ID of the run that they are copies from.
+        event_id: Id, in both, of the first entry that is no copy.
+        back_to: Offset of the last entry of which there is a copy; empty if its run is gone.
+    """
+
+    start_us: int
+    base_run_id: str
+    event_id: int
+    back_to: str
+
+
 @dataclass
 class _Open:
     """An Activity that has not ended."""
@@ -82,9 +100,19 @@ class RunReader:
         next_run_id: Run ID of the run that follows, once this one has ended in one.
         ended: Whether the last entry was read.
         open: Activities that have not ended, by activity id.
+        reset: How it came out of another run; None if it did not, or if nobody needs to know.
+        superseded_by: Run ID of the run that a reset has put into the place of this one, if it is known to have.
     """
 
-    def __init__(self, workflow_id: str, run_id: str, converter: DataConverter, *, after_us: int = -1) -> None:
+    def __init__(
+        self,
+        workflow_id: str,
+        run_id: str,
+        converter: DataConverter,
+        *,
+        after_us: int = -1,
+        reset: Reset | None = None,
+    ) -> None:
         self.workflow_id = workflow_id
         self.run_id = run_id
         self.first_run_id = ""
@@ -93,6 +121,11 @@ class RunReader:
         self.ended = False
         self.open: dict[str, _Open] = {}
         self.run_start_us = -1
+        self.reset = reset
+        self.superseded_by = ""
+        self._workflow_type = ""
+        self._stuck_since: datetime | None = None
+        self._admitted: dict[int, UpdateRequest] = {}
         self._after_us = after_us
         self._converter = converter
         self._scheduled: dict[int, _Open] = {}
@@ -100,16 +133,21 @@ class RunReader:
     def common(self, event_id: int, moment: Timestamp) -> dict[str, Any]:
         """The fields that every event has."""
         return {
-            "timestamp": e.format_timestamp(_datetime(moment)),
+            "timestamp": e.format_timestamp(moment_of(moment)),
             "workflow_id": self.workflow_id,
             "run_id": self.run_id,
             "offset": str(Offset(self.run_start_us, event_id, self.run_id)),
         }
 
+    def copied(self, entry: HistoryEvent) -> bool:
+        """Whether an entry is a copy from the run that this one came out of."""
+        return self.reset is not None and entry.event_id < self.reset.event_id
+
     def _common_of(self, entry: HistoryEvent) -> dict[str, Any]:
         if self.run_start_us < 0:
+            start_us = int(entry.event_time.ToMicroseconds()) if self.reset is None else self.reset.start_us
             # Ordered over the chain even if the server's clock was set back between two runs.
-            self.run_start_us = max(int(entry.event_time.ToMicroseconds()), self._after_us + 1)
+            self.run_start_us = max(start_us, self._after_us + 1)
         return self.common(entry.event_id, entry.event_time)
 
     async def entry(self, entry: HistoryEvent) -> HistoryEntry:
@@ -124,6 +162,7 @@ class RunReader:
             event_id=entry.event_id,
             event_type=EventType.Name(entry.event_type).removeprefix("EVENT_TYPE_"),
             attributes=await self._decoded(body),
+            copied=self.copied(entry),
         )
 
     async def read(self, entry: HistoryEvent) -> e.Event | None:
@@ -158,11 +197,12 @@ class RunReader:
         if activity is None or pending.attempt <= activity.attempt:
             return None
         activity.attempt = pending.attempt
+        error = failure_text(pending.last_failure)
         times = (pending.last_attempt_complete_time, pending.last_started_time, pending.scheduled_time)
         moment = next((moment for moment in times if moment.seconds), Timestamp())
         return e.ActivityRetry(
             **(self.common(0, moment) | {"offset": offset}), tick=True, activity_id=activity.activity_id,
-            activity_type=activity.activity_type, attempt=pending.attempt, error=failure_text(pending.last_failure),
+            activity_type=activity.activity_type, attempt=pending.attempt, error=error, remedy=_remedy(error),
         )  # fmt: skip
 
     # --- families of entries: (whether the entry is of the family, its event) ----------------------------------------
@@ -173,6 +213,7 @@ class RunReader:
                 started = entry.workflow_execution_started_event_attributes
                 self.first_run_id = started.first_execution_run_id or self.run_id
                 self.previous_run_id = started.continued_execution_run_id
+                self._workflow_type = started.workflow_type.name
                 given = await self._arguments(started.input)
                 return True, e.WorkflowStarted(**common, workflow_type=started.workflow_type.name, input=given)
             case "WORKFLOW_EXECUTION_CONTINUED_AS_NEW":
@@ -197,16 +238,41 @@ class RunReader:
                 reason = entry.workflow_execution_terminated_event_attributes.reason
                 return True, self._end(common, e.WorkflowTerminated(**common, error=reason), "")
             case "WORKFLOW_TASK_FAILED":
-                failure = entry.workflow_task_failed_event_attributes
-                cause = WorkflowTaskFailedCause.Name(failure.cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
-                if cause in HARMLESS_CAUSES:
+                return True, self._task_failed(entry, common)
+            case "WORKFLOW_TASK_COMPLETED":
+                since, self._stuck_since = self._stuck_since, None
+                if since is None:
                     return True, None
-                return True, e.WorkflowTaskFailed(**common, cause=cause, error=failure_text(failure.failure) or cause)
+                stuck = (moment_of(entry.event_time) - since).total_seconds()
+                return True, e.WorkflowTaskRecovered(**common, stuck=round(max(0.0, stuck), 3))
         return False, None
 
-    def _end(self, common: dict[str, Any], event: e.Event | None, next_run_id: str) -> e.Event:
-        self.ended, self.next_run_id = True, next_run_id
+    def _task_failed(self, entry: HistoryEvent, common: dict[str, Any]) -> e.Event | None:
+        failure = entry.workflow_task_failed_event_attributes
+        if is_reset(entry):
+            if failure.new_run_id != self.run_id:
+                return None  # a copy, too: the run that this one came out of had come out of another one
+            self._stuck_since = None
+            back_to = (self.reset and self.reset.back_to) or common["offset"]
+            return e.WorkflowReset(
+                **common, base_run_id=failure.base_run_id, base_event_id=entry.event_id,
+                back_to=back_to, reason=failure.failure.message,
+            )  # fmt: skip
+        cause = task_failure_cause(entry)
+        if cause in HARMLESS_CAUSES:
+            return None
+        self._stuck_since = self._stuck_since or moment_of(entry.event_time)
+        error = failure_text(failure.failure) or cause
+        problem = failed_task(cause, error, self._workflow_type)
+        return e.WorkflowTaskFailed(
+            **common, cause=cause, error=problem.why, problem=problem.what, remedy=problem.remedy
+        )
+
+    def _end(self, common: dict[str, Any], event: e.Event | None, next_run_id: str) -> e.Event | None:
+        self.ended, self.next_run_id = True, next_run_id or self.superseded_by
         self.open.clear()
+        if self.superseded_by and not next_run_id:
+            return None  # it has not ended: it goes on in another run, which says so
         if event is not None and not next_run_id:
             return event
         result, error = getattr(event, "result", None), getattr(event, "error", "")
@@ -226,7 +292,9 @@ class RunReader:
             if started.attempt < 2:
                 return True, None
             error = failure_text(started.last_failure)
-            return True, e.ActivityRetry(**common, **_named(activity), attempt=started.attempt, error=error)
+            return True, e.ActivityRetry(
+                **common, **_named(activity), attempt=started.attempt, error=error, remedy=_remedy(error)
+            )
         if kind not in _ACTIVITY_ENDS:
             return False, None
         ended = getattr(entry, entry.WhichOneof("attributes") or "")
@@ -253,8 +321,14 @@ class RunReader:
                 return True, e.SignalReceived(**common, name=signal.signal_name, input=given)
             case "WORKFLOW_EXECUTION_CANCEL_REQUESTED":
                 return True, e.CancelRequested(**common)
+            case "WORKFLOW_EXECUTION_UPDATE_ADMITTED":
+                # A reset has taken it over from the run before; once it is accepted, its request stands here alone.
+                self._admitted[entry.event_id] = entry.workflow_execution_update_admitted_event_attributes.request
+                return True, None
             case "WORKFLOW_EXECUTION_UPDATE_ACCEPTED":
-                request = entry.workflow_execution_update_accepted_event_attributes.accepted_request
+                accepted = entry.workflow_execution_update_accepted_event_attributes
+                admitted = self._admitted.pop(accepted.accepted_request_sequencing_event_id, None)
+                request = admitted or accepted.accepted_request
                 given = await self._arguments(request.input.args)
                 return True, e.UpdateAccepted(
                     **common, update_id=request.meta.update_id, name=request.input.name, input=given
@@ -328,47 +402,30 @@ class RunReader:
         return _plain(value)
 
 
-def pending_work(described: DescribeWorkflowExecutionResponse) -> PendingWork:
-    """What waits at the server, from what it says of a workflow; the moment is this machine's."""
-    task = described.pending_workflow_task
-    waits = described.HasField("pending_workflow_task") and not task.HasField("started_time")
-    return PendingWork(
-        timestamp=e.format_timestamp(datetime.now(UTC)),
-        run_id=described.workflow_execution_info.execution.run_id,
-        activities=tuple(_pending_activity(pending) for pending in described.pending_activities),
-        task_scheduled=_when(task.scheduled_time) if waits else "",
-        task_attempt=task.attempt,
+def is_reset(entry: HistoryEvent) -> bool:
+    """Whether a run, this one or one before it, came out of another one here."""
+    return (
+        entry.event_type == EventType.EVENT_TYPE_WORKFLOW_TASK_FAILED
+        and entry.workflow_task_failed_event_attributes.cause
+        == WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW
     )
 
 
-def _pending_activity(pending: PendingActivityInfo) -> PendingActivity:
-    backs_off = pending.HasField("next_attempt_schedule_time")
-    return PendingActivity(
-        activity_id=pending.activity_id,
-        activity_type=pending.activity_type.name,
-        attempt=pending.attempt,
-        running=pending.state
-        in (
-            PendingActivityState.PENDING_ACTIVITY_STATE_STARTED,
-            PendingActivityState.PENDING_ACTIVITY_STATE_CANCEL_REQUESTED,
-        ),
-        scheduled=_when(pending.next_attempt_schedule_time if backs_off else pending.scheduled_time),
-        started=_when(pending.last_started_time),
-        failed=_when(pending.last_attempt_complete_time),
-        error=failure_text(pending.last_failure),
-        worker=pending.last_worker_identity,
-    )
+def task_failure_cause(entry: HistoryEvent) -> str:
+    """Temporal's name of the cause for which a Workflow Task failed."""
+    cause = entry.workflow_task_failed_event_attributes.cause
+    return WorkflowTaskFailedCause.Name(cause).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
 
 
-def _when(moment: Timestamp) -> str:
-    return e.format_timestamp(_datetime(moment)) if moment.seconds else ""
+def _remedy(error: str) -> str:
+    problem = failed_activity(error)
+    return "" if problem is None else problem.remedy
 
 
 _IGNORED = frozenset(
     {
         "WORKFLOW_TASK_SCHEDULED",
         "WORKFLOW_TASK_STARTED",
-        "WORKFLOW_TASK_COMPLETED",
         "WORKFLOW_TASK_TIMED_OUT",
         "ACTIVITY_TASK_CANCEL_REQUESTED",
     }
@@ -406,7 +463,7 @@ def _named(activity: _Open) -> dict[str, Any]:
     return {"activity_id": activity.activity_id, "activity_type": activity.activity_type}
 
 
-def _datetime(moment: Timestamp) -> datetime:
+def moment_of(moment: Timestamp) -> datetime:
     return moment.ToDatetime(tzinfo=UTC)
 
 

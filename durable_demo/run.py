@@ -9,7 +9,7 @@ import asyncio
 import html
 from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +21,7 @@ from temporalio.client import (
     WorkflowQueryFailedError,
     WorkflowUpdateFailedError,
 )
+from temporalio.exceptions import TerminatedError
 from temporalio.service import RPCError
 
 from durable_demo import events as e
@@ -37,10 +38,13 @@ from durable_demo.errors import (
 )
 from durable_demo.follow import follow, follow_items
 from durable_demo.history import Offset
+from durable_demo.pending import problem_of
+from durable_demo.resetting import Start, reset
 from durable_demo.timeline import Timeline
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.wording import calendar, plural, printable
 from durable_demo.workflows.chat_data import ChatResult
+from durable_demo.workflows.checks import patience
 from durable_demo.workflows.monty import MontyPythonWorkflow
 from durable_demo.workflows.monty_data import MontyPythonResult, Seen
 from durable_demo.workflows.quotes import check_quotes
@@ -82,7 +86,8 @@ class RunStatus:
         closed: When it ended; None while it runs.
         task_queue: Its Task Queue.
         history_length: Events in this run's history.
-        problem: Why it cannot go on, as far as the server knows; empty if all is well.
+        problem: Why it cannot go on, as far as the server knows: what, why, and what to do next, on three lines; empty
+            if all is well.
     """
 
     workflow_id: str
@@ -102,7 +107,7 @@ class RunStatus:
 
     def __str__(self) -> str:
         end = f", ended {calendar(self.closed.isoformat())}" if self.closed else ""
-        problem = f"\nProblem: {self.problem}" if self.problem else ""
+        problem = f"\nProblem: {printable(self.problem)}" if self.problem else ""
         return (
             f"{self.workflow_id} ({self.workflow_type}): {self.status}, started {calendar(self.started.isoformat())}"
             f"{end}{problem}"
@@ -185,15 +190,11 @@ class Run:
         Raises:
             WorkflowNotFound: There is no such workflow.
         """
-        return self._status(await self._described())
+        described = await self._described()
+        problem = await self._call(problem_of(self._call.temporal, described.raw_description), f"look at {self.id}")
+        return replace(self._status(described), problem="" if problem is None else str(problem))
 
     def _status(self, described: WorkflowExecutionDescription) -> RunStatus:
-        task = described.raw_description.pending_workflow_task
-        problem = (
-            f"its Workflow Task fails, attempt {task.attempt}: look at `durable-demo watch {self.id}`"
-            if described.raw_description.HasField("pending_workflow_task") and task.attempt > 2
-            else ""
-        )
         return RunStatus(
             workflow_id=self.id,
             run_id=described.run_id,
@@ -203,7 +204,6 @@ class Run:
             closed=described.close_time,
             task_queue=described.task_queue,
             history_length=described.history_length,
-            problem=problem,
         )
 
     async def progress(self) -> dict[str, Any]:
@@ -276,6 +276,26 @@ class Run:
         """
         return await self._request(lambda _: self._handle.terminate(reason=reason), "terminated")
 
+    async def reset(self, to: int | Start | None = None, reason: str = "reset by Durable Demo") -> Answer:
+        """Takes it back to an earlier Workflow Task: it goes on from there in a new run, and what came later is undone.
+
+        What has been sent to it since (Signals, Updates) is sent to the new run again. What Activities have done to the
+        world stays done. Needs no Worker, and works after the end too.
+
+        Args:
+            to: An Event ID of its latest run: the Workflow Task that made this entry, or the first one that knew of it,
+                is taken again. `"start"` for the first one of this run. None for where code and history parted, as far
+                as the failure of the Workflow Task tells it; else for the last one that was completed before.
+            reason: Stands in the history.
+
+        Raises:
+            InvalidInput: There is no such entry, or `to` is something else.
+            NotPossible: No Workflow Task was completed yet, or none that knew of this entry.
+            WorkflowNotFound: There is no such workflow.
+        """
+        event_id = await self._call(reset(self._call.temporal, self.id, to, reason), f"reset {self.id}")
+        return Answer(True, f"{self.id}: reset to before event {event_id}")
+
     async def add_quotes(self, quotes: Iterable[str]) -> Answer:
         """Gives it people's own quotes (Update `add_quotes`); they are delivered next.
 
@@ -297,6 +317,9 @@ class Run:
             )
         except WorkflowUpdateFailedError as error:
             raise NotPossible(f"{self.id} refused the quotes", why=reason(error.cause or error)) from error
+        except WorkflowNotFound as error:  # it has ended since
+            status = await self.status()
+            raise NotPossible(f"{self.id} has already ended: {status.status}", remedy="start another one") from error
         return Answer(True, f"{plural(len(checked), 'quote')} added, {total} of your own now")
 
     async def result(self, timeout: Seconds | None = RESULT_TIMEOUT) -> Any:
@@ -314,8 +337,8 @@ class Run:
             StillRunning: It runs on after `timeout`; it is a TimeoutError as well.
             WorkflowNotFound: There is no such workflow.
         """
+        limit = None if timeout is None else patience(timeout)
         status = await self.status()
-        limit = timedelta(seconds=timeout) if isinstance(timeout, int | float) else timeout
         try:
             return await self._call(self._result(status.workflow_type, limit), f"await {self.id}", deadline=None)
         except WorkflowFailureError as error:
@@ -331,12 +354,23 @@ class Run:
 
     async def _result(self, workflow_type: str, limit: timedelta | None) -> Any:
         handle = self._call.temporal.get_workflow_handle(self.id, result_type=_RESULT_TYPES.get(workflow_type))
+        latest = ""
+        failure: WorkflowFailureError | None = None
 
         try:
             async with asyncio.timeout(None if limit is None else limit.total_seconds()):
                 while True:
                     try:
+                        described = await handle.describe()
+                        if failure is not None and described.run_id == latest:
+                            raise failure
+                        latest = described.run_id
                         return await handle.result(follow_runs=True)
+                    except WorkflowFailureError as error:
+                        # A reset terminates a run and puts another into its place.
+                        if error is failure or not isinstance(error.cause, TerminatedError):
+                            raise
+                        failure = error
                     except RPCError as error:
                         if not is_transient(error):
                             raise translated(error, f"await {self.id}") from error

@@ -118,6 +118,14 @@ def server_command(binary: Path, port: int, database: Path, web_ui: WebUi | None
         *(_web_ui_options(web_ui) if web_ui else ["--headless"]),
         *("--sqlite-pragma", "journal_mode=WAL", "--sqlite-pragma", "synchronous=NORMAL"),
         *("--dynamic-config-value", "history.MaxBufferedQueryCount=50"),
+        # By default (1 s, for clocks that differ between hosts) each timer and each retry below 1 s takes 1 s.
+        *("--dynamic-config-value", 'history.timerProcessorMaxTimeShift="100ms"'),
+        # All that gRPC carries (the default is 2 MB). An Update's size is not checked when it comes, but its refusal,
+        # which repeats it, is: above the limit the Workflow Task would fail for ever, or the server end the workflow.
+        *("--dynamic-config-value", f"limit.blobSize.error={4 * 1024 * 1024}"),
+        # By default (10 min) a Workflow Task that fails is tried ever more seldom: after two minutes with broken code,
+        # more than 75 s pass until mended code is seen. With this, never more than WORKFLOW_TASK_TIMEOUT (5 s).
+        *("--dynamic-config-value", 'history.workflowTaskRetryMaxInterval="1s"'),
         # No web page may POST to the HTTP port of the server.
         *("--dynamic-config-value", 'frontend.HTTPAllowedHosts=["kit.invalid"]'),
     ]

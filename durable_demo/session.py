@@ -13,9 +13,10 @@ from typing import Any, Self
 
 import nest_asyncio
 
-from durable_demo import settings
+from durable_demo import magic, settings
 from durable_demo.background import BackgroundLoop
-from durable_demo.client import Chat, DemoClient, Run, Runs
+from durable_demo.break_it import BreakIt, ResetReport
+from durable_demo.client import Chat, DemoClient, Replay, Run, Runs
 from durable_demo.comparison import Comparison
 from durable_demo.connection import Connection, configured, connect
 from durable_demo.errors import NotPossible, SessionClosed, UncleanSession
@@ -45,6 +46,7 @@ class Session:
         self.stack = Stack(None if home is None else Path(home))
         self.before_settle: list[Callable[[], Coroutine[Any, Any, None]]] = []
         self.on_settle: list[Callable[[], None]] = []
+        self._break_it = BreakIt(self.stack, self.background, self._start_again)
         self._client: DemoClient | None = None
         self._info: StackInfo | None = None
 
@@ -60,20 +62,23 @@ class Session:
         """
         self.background.start()
         try:
-            self._info, self._client = await self.background.run(self._start(), name="start the session")
+            await self.background.run(self._start_again(), name="start the session")
         except BaseException:
             if self._client is None:  # nothing is left behind by a start that failed
                 await self.close()
             raise
+        magic.register(lambda: self.info)
         return self
 
-    async def _start(self) -> tuple[StackInfo, DemoClient]:
+    async def _start_again(self) -> DemoClient:
+        """Starts what does not run, on the background loop."""
         info = await self.stack.start()
-        if self._client is not None and self._info is not None and self._info.address == info.address:
-            return info, self._client
-        connection = configured() or Connection(info.address, info.namespace)
-        temporal = await connect(connection)
-        return info, DemoClient(temporal, self.background, task_queue=settings.task_queue())
+        if self._client is None or self._info is None or self._info.address != info.address:
+            connection = configured() or Connection(info.address, info.namespace)
+            temporal = await connect(connection)
+            self._client = DemoClient(temporal, self.background, task_queue=settings.task_queue())
+        self._info = info
+        return self._client
 
     async def close(self) -> None:
         """Disconnects and gives the stack back; it ends when no other session uses it. Workflows stay."""
@@ -121,6 +126,11 @@ class Session:
         return self._client
 
     @property
+    def break_it(self) -> BreakIt:
+        """Kills, freezes, cuts and fails what runs, on purpose."""
+        return self._break_it
+
+    @property
     def web_ui(self) -> dict[str, str] | None:
         """Where Temporal's Web UI is, for the links of the panel (see `WebUi`); None if none is there or known.
 
@@ -166,6 +176,14 @@ class Session:
         """Starts a conversation with the durable agent; see `DemoClient.start_chat` for the options."""
         return await self.client.start_chat(**options)
 
+    async def start_workflow(self, workflow: type | str, *args: object, id: str | None = None) -> Run:  # noqa: A002
+        """Starts a workflow of a `%%workflow` cell, or any of the kit's; see `DemoClient.start_workflow`."""
+        return await self.client.start_workflow(workflow, *args, id=id)
+
+    async def replay(self, run: Run | str, workflow: type | None = None) -> Replay:
+        """How the history of a workflow goes with the code as it is now; see `DemoClient.replay`."""
+        return await self.client.replay(run, workflow)
+
     def attach(self, workflow_id: str) -> Run:
         """The workflow with this Workflow ID, of whatever type, running or ended; see `DemoClient.attach`."""
         return self.client.attach(workflow_id)
@@ -173,6 +191,10 @@ class Session:
     async def runs(self, *, limit: int = 100, workflow_type: str | None = None, counted: bool = True) -> Runs:
         """Workflows of this session's Task Queue, running and past, newest first; see `DemoClient.runs`."""
         return await self.client.runs(limit=limit, workflow_type=workflow_type, counted=counted)
+
+    async def reset(self) -> ResetReport:
+        """Brings everything back to a known state, from any mess; see `BreakIt.reset`."""
+        return await self._break_it.reset()
 
     async def compare(self, *runs: Run | str) -> Comparison:
         """How the iterations of 1 to 8 workflows compare; see `DemoClient.compare`."""

@@ -1,7 +1,6 @@
-"""Every tuned number and every environment variable of the kit, each with its reason.
+"""Every environment variable of the kit, and its deadlines and sizes, each with its reason.
 
-The numbers were measured together (gap after a worker kill 2.6 s median, after a server kill 1.2 s median); change one
-and measure again with `benchmarks/`.
+How soon a workflow goes on after something died is in `tuning.py`.
 """
 
 from __future__ import annotations
@@ -12,6 +11,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import platformdirs
+
+from durable_demo import tuning
 
 # --- environment variables -------------------------------------------------------------------------------------------
 
@@ -29,6 +30,8 @@ ENV_WEB_UI = "DURABLE_DEMO_WEB_UI"
 """Address of a configured server's Web UI. Temporal Cloud's is known; the embedded server has its own."""
 ENV_HUB_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 """Where JupyterHub and Binder serve this Jupyter server, such as `/user/someone/`; they set it."""
+ENV_FAULTS = "DURABLE_DEMO_FAULTS"
+"""State directory whose `faults.json` a Worker obeys; the supervisor sets it for its Workers."""
 ENV_MODEL = "AGENT_MODEL"
 """Which language model the agent asks: `offline` (default) or `provider:model`."""
 ENV_WEATHER = "DEMO_WEATHER"
@@ -42,6 +45,7 @@ VARIABLES: Mapping[str, str] = {
     ENV_TEMPORAL_BINARY: "path of the `temporal` program; default: the one beside this Python, else on PATH",
     ENV_WEB_UI: "address of a configured server's Web UI, such as `http://127.0.0.1:8233`",
     ENV_HUB_PREFIX: "path of this Jupyter server, for the Web UI of the embedded server; JupyterHub and Binder set it",
+    ENV_FAULTS: "state directory whose faults (tab Break it) a Worker obeys; the supervisor sets it",
     ENV_MODEL: "the agent's language model: `offline` (default), or `openai:`, `openai-chat:`, `anthropic:`, `google:` "
     "or `ollama:` and its name",
     ENV_WEATHER: "`typical` (default) takes weather from the package, `open-meteo` asks open-meteo.com for live data",
@@ -76,6 +80,11 @@ def task_queue() -> str:
     return os.environ.get(ENV_TASK_QUEUE, "").strip() or DEFAULT_TASK_QUEUE
 
 
+def live_task_queue(name: str) -> str:
+    """Task Queue of a module of workflows that was written in a notebook."""
+    return f"{task_queue()}.{name}"
+
+
 # --- client ----------------------------------------------------------------------------------------------------------
 
 CONNECT_TIMEOUT = timedelta(seconds=3)
@@ -100,19 +109,6 @@ HEALTH_POLL_INTERVAL = timedelta(seconds=1)
 RECONNECT_PATIENCE = timedelta(minutes=10)
 """How long `follow()` keeps on trying while the server is away."""
 
-# --- workflows (each keeps its Activities' timeouts beside them) ---------------------------------------------------
-
-WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)
-"""After a Worker kill the Workflow Task is handed out again this soon. 2 s wedges on the replay of a long history."""
-
-# --- worker ----------------------------------------------------------------------------------------------------------
-
-STICKY_TIMEOUT = timedelta(seconds=2)
-"""How long a Workflow Task waits for the Worker that has the workflow cached: by default 10 s, lost after each kill."""
-GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=3)
-HEARTBEAT_THROTTLE = timedelta(milliseconds=150)
-"""Both heartbeat throttle intervals: the default (30 s) would hide the progress."""
-
 # --- stack -----------------------------------------------------------------------------------------------------------
 
 WEB_UI_PORTS = (6665, 6666, 6667, 6668, 6669, 6697, 3659, 4045)
@@ -126,13 +122,13 @@ LOCK_DEADLINE = timedelta(seconds=60)
 LEASE_GRACE = timedelta(seconds=6)
 """How long a stack outlives its last session, so that a kernel restart finds it running."""
 LEASE_POLL_INTERVAL = timedelta(milliseconds=250)
-RESTART_DELAY = timedelta(seconds=0.2)
-"""Pause before a server or Worker that died is started again; it doubles with each death ..."""
-RESTART_DELAY_LIMIT = timedelta(seconds=10)
-"""... up to this one, so that a program that cannot live does not eat the machine ..."""
-RESTART_DELAY_RESET = timedelta(seconds=10)
-"""... and starts anew after this long a life."""
-WORKER_STOP_TIMEOUT = GRACEFUL_SHUTDOWN_TIMEOUT + timedelta(seconds=1.5)
+FAULT_POLL_INTERVAL = timedelta(milliseconds=100)
+"""How soon the supervisor carries out what somebody breaks or mends."""
+BREAK_DEADLINE = timedelta(seconds=10)
+"""How long it may take until that is done; a Worker that is told to end may take `WORKER_STOP_TIMEOUT`."""
+RESET_DEADLINE = timedelta(seconds=20)
+"""How long a reset may take, from any mess."""
+WORKER_STOP_TIMEOUT = tuning.GRACEFUL_SHUTDOWN_TIMEOUT + timedelta(seconds=1.5)
 """A Worker that has not ended by then is killed: its work is durable."""
 SERVER_STOP_TIMEOUT = timedelta(seconds=3)
 """A server needs 1.0 to 1.3 s to end; later it is killed (30 kills left the database intact)."""

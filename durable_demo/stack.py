@@ -26,8 +26,9 @@ from filelock import BaseFileLock
 from durable_demo import errors, settings
 from durable_demo.connection import Connection, configured, connect
 from durable_demo.errors import ConnectionFailed, DemoError, InvalidInput, ServerFailed, StackError, WorkerFailed
+from durable_demo.faults import FaultFile
 from durable_demo.processes import environment, python_command
-from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
+from durable_demo.statedir import ProcessInfo, StackInfo, StateDir
 from durable_demo.supervisor import ALREADY_SUPERVISED
 from durable_demo.web_ui import WebUi, configured_web_ui
 
@@ -76,6 +77,8 @@ class Stack:
         if not self._lease:
             self._lease = await asyncio.to_thread(state.take_lease)
         try:
+            with self._state.usable():
+                await asyncio.to_thread(self.faults.make_usable)
             info = await self._usable() or await self._start()
             _require_worker(info)
         except BaseException:
@@ -127,11 +130,16 @@ class Stack:
             return self._external(self._configured)
         return self._read() if self._state.is_supervised() else None
 
+    @property
+    def faults(self) -> FaultFile:
+        """What is broken on purpose."""
+        return FaultFile(self._state.path)
+
     def sessions(self) -> int:
         """How many sessions use the stack now, this one included."""
         return self._state.count_leases()
 
-    def logs(self, name: LogName, lines: int = 50) -> str:
+    def logs(self, name: str, lines: int = 50) -> str:
         """The last lines of a log; empty if there is none."""
         return self._state.tail(name, lines)
 
@@ -172,7 +180,10 @@ class Stack:
     async def _usable(self) -> StackInfo | None:
         """What runs, if all of it is alive, the Worker polls and the server answers now."""
         info = self._read()
-        if not info or not info.ready or not all(process.alive for process in info.processes):
+        if not info or not info.ready or info.faults.usable() != info.faults:
+            return None
+        needed = [process for process in (info.supervisor, info.server, *info.workers) if process]
+        if not all(process.alive for process in needed):
             return None
         if info.embedded:
             try:

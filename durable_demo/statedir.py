@@ -8,6 +8,8 @@
       leases/*.lock     one for each session, held for as long as it lives
       stack.json        what runs: written by the supervisor alone, replaced atomically
       port              of the last server; the next one is at the same address, where clients look for it
+      faults.json       what is broken on purpose (`faults.py`); incidents.jsonl: what the supervisor saw of it
+      live/*.py         modules of workflows that were written in notebooks; each has a Worker of its own
       temporal.db       the server's database
       server.log worker.log supervisor.log
 
@@ -27,7 +29,7 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, BinaryIO, Literal
 
@@ -36,15 +38,18 @@ from filelock import BaseFileLock, FileLock, Timeout
 
 from durable_demo import settings
 from durable_demo.errors import StateDirError
+from durable_demo.faults import Faults
 from durable_demo.web_ui import WebUi
 
-LogName = Literal["server", "worker", "supervisor"]
+LOG_NAME = re.compile(r"server|worker|supervisor|live-[A-Za-z_][A-Za-z0-9_]*")
+"""Whose log: that of a live module's Worker is named `live-` and the module."""
 
 _BEGAN_TOLERANCE_SECONDS = 2.0
 """Small corrections of the system clock move create times; a pid that is used again began far from the old one."""
 _BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 _OUR_FILES = re.compile(
-    r"(start|supervisor)\.lock|leases|stack\.(json|new)|port|temporal\.db.*|(server|worker|supervisor)\.log(\.1)?|remote-.+"
+    r"(start|supervisor|faults)\.lock|leases|(stack|faults)\.(json|new)|incidents\.(jsonl|new)|port|temporal\.db.*|live"
+    r"|(server|worker|supervisor|live-.+)\.log(\.1)?|remote-.+"
 )
 _LEASE_DEADLINE_SECONDS = 5.0
 _TAIL_BYTES = 256 * 1024
@@ -113,6 +118,25 @@ class ProcessInfo:
 
 
 @dataclass(frozen=True)
+class LiveInfo:
+    """The Worker of a live module, a workflow that was written in a notebook.
+
+    Attributes:
+        name: Name of the module.
+        digest: SHA-256 of the text that it serves or tries to serve, as hexadecimal digits.
+        ready: Whether it polls its Task Queue.
+        problem: Why it does not; empty if it does, or has only just been started.
+        process: Its process; None while there is none.
+    """
+
+    name: str
+    digest: str
+    ready: bool
+    problem: str = ""
+    process: ProcessInfo | None = None
+
+
+@dataclass(frozen=True)
 class StackInfo:
     """What a session needs to know of the stack that runs.
 
@@ -124,9 +148,11 @@ class StackInfo:
         home: State directory of this stack.
         supervisor: The process that keeps the others alive; None with external Workers on a configured server.
         server: The embedded server.
-        worker: Our Worker; None when Workers are external.
-        ready: Whether the server answers and the Worker polls; else one of them is being started.
+        workers: Our Workers; none when Workers are external.
+        ready: Whether all that is wanted works: the server answers and the Workers poll; else one is being started.
         web_ui: Temporal's Web UI for this server; None if there is none or none is known.
+        faults: What is broken on purpose, as far as it concerns processes and the network: this is in force.
+        live: Workers of live modules.
     """
 
     address: str
@@ -136,14 +162,22 @@ class StackInfo:
     home: Path
     supervisor: ProcessInfo | None = None
     server: ProcessInfo | None = None
-    worker: ProcessInfo | None = None
+    workers: tuple[ProcessInfo, ...] = ()
     ready: bool = True
     web_ui: WebUi | None = None
+    faults: Faults = field(default_factory=Faults)
+    live: tuple[LiveInfo, ...] = ()
+
+    @property
+    def worker(self) -> ProcessInfo | None:
+        """The first of our Workers."""
+        return self.workers[0] if self.workers else None
 
     @property
     def processes(self) -> list[ProcessInfo]:
         """What runs: supervisor first."""
-        return [process for process in (self.supervisor, self.server, self.worker) if process]
+        live = [module.process for module in self.live]
+        return [process for process in (self.supervisor, self.server, *self.workers, *live) if process]
 
     def to_json(self) -> str:
         """As stored in `stack.json`."""
@@ -158,12 +192,28 @@ class StackInfo:
         """
         try:
             fields: dict[str, Any] = json.loads(text)
-            for name in ("supervisor", "server", "worker"):
-                fields[name] = ProcessInfo(**fields[name]) if fields[name] else None
-            web_ui = fields.pop("web_ui", None)  # a supervisor of an earlier version writes none
-            return cls(**{**fields, "home": Path(fields["home"]), "web_ui": WebUi(**web_ui) if web_ui else None})
-        except (KeyError, TypeError) as error:
+            worker = fields.pop("worker", None)  # a supervisor of an earlier version has one, and not all of the others
+            workers = fields.get("workers", [worker] if worker else [])
+            live = fields.get("live", [])
+            web_ui = fields.get("web_ui")
+            return cls(
+                **{
+                    **fields,
+                    "home": Path(fields["home"]),
+                    "supervisor": _process(fields["supervisor"]),
+                    "server": _process(fields["server"]),
+                    "workers": tuple(ProcessInfo(**process) for process in workers),
+                    "live": tuple(LiveInfo(**{**module, "process": _process(module["process"])}) for module in live),
+                    "faults": Faults.from_dict(fields.get("faults", {})),
+                    "web_ui": WebUi(**web_ui) if web_ui else None,
+                }
+            )
+        except (AttributeError, KeyError, TypeError) as error:
             raise ValueError(f"not a stack.json: {error}") from error
+
+
+def _process(fields: dict[str, Any] | None) -> ProcessInfo | None:
+    return ProcessInfo(**fields) if fields else None
 
 
 class StateDir:
@@ -172,6 +222,7 @@ class StateDir:
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "temporal.db"
+        self.live = path / "live"
         self._info = path / "stack.json"
         self._port = path / "port"
         self._leases = path / "leases"
@@ -297,7 +348,7 @@ class StateDir:
 
     # --- logs ---
 
-    def open_log(self, name: LogName) -> BinaryIO:
+    def open_log(self, name: str) -> BinaryIO:
         """The log for a new process, at its end; a large one is set aside first."""
         path = self._log(name)
         with self.usable():
@@ -306,7 +357,7 @@ class StateDir:
                     path.replace(path.with_suffix(".log.1"))
             return os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), "ab")
 
-    def tail(self, name: LogName, lines: int, *, since: int = 0) -> str:
+    def tail(self, name: str, lines: int, *, since: int = 0) -> str:
         """The last lines of a log, of what was written behind the byte `since`; empty if there is none."""
         try:
             with self._log(name).open("rb") as log:
@@ -317,7 +368,7 @@ class StateDir:
             return ""
         return "\n".join(text.splitlines()[-lines:])
 
-    def _log(self, name: LogName) -> Path:
+    def _log(self, name: str) -> Path:
         return self.path / f"{name}.log"
 
 

@@ -1,8 +1,9 @@
-"""`python -m durable_demo.supervisor HOME`: the process that keeps a server and a Worker alive while sessions use them.
+"""`python -m durable_demo.supervisor HOME`: the process that keeps a server and Workers alive while sessions use them.
 
 `Stack.start()` starts it; it says on its standard output, in one line of JSON, that the stack is ready or why not. Then
-it lives on by itself: it starts again what died, keeps `stack.json` up to date, and when no session has held a lease
-for `LEASE_GRACE` it stops the Worker, then the server, then itself. SIGTERM: stop everything now.
+it lives on by itself: it starts again what died, carries out what somebody breaks on purpose (`faults.py`), runs a
+Worker for each live module, keeps `stack.json` up to date, and when no session has held a lease for `LEASE_GRACE` it
+stops the Workers, then the server, then itself. SIGTERM: stop everything now.
 
 No session is lost in between: a session takes its lease *before* it reads `stack.json`, and the supervisor removes
 that file *before* it counts the leases for the last time. So either the lease is counted and the file comes back, or
@@ -14,231 +15,43 @@ from __future__ import annotations
 import argparse
 import asyncio
 import contextlib
+import hashlib
 import json
 import logging
 import os
+import shutil
 import signal
 import sys
 import time
-from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from datetime import timedelta
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from durable_demo import server, settings
-from durable_demo.errors import (
-    ConnectionFailed,
-    DemoError,
-    PortTaken,
-    ServerTooOld,
-    StackError,
-    StateDirError,
-    WorkerFailed,
-)
-from durable_demo.processes import environment, guarded, leave, python_command
-from durable_demo.statedir import LogName, ProcessInfo, StackInfo, StateDir
-from durable_demo.web_ui import WebUi
+import psutil
 
-if TYPE_CHECKING:
-    from temporalio.client import Client
+from durable_demo import server, settings, tuning
+from durable_demo.children import Child, LiveWorker, Server, Worker
+from durable_demo.errors import DemoError, PortTaken, StateDirError
+from durable_demo.faults import FaultFile, Faults
+from durable_demo.processes import leave
+from durable_demo.proxy import Proxy
+from durable_demo.statedir import LiveInfo, ProcessInfo, StackInfo, StateDir
 
 logger = logging.getLogger("durable_demo.supervisor")
 
 ALREADY_SUPERVISED = "AlreadySupervised"
 """Reported instead of an error when another supervisor was quicker."""
 
-_READY_POLL_SECONDS = 0.05
-_READY_ATTEMPT = timedelta(seconds=2)
-_SHOWN_LINES = 15
 _PORT_ATTEMPTS = 3
 """A free port may be taken by somebody else before the server listens on it. The last attempt does without Web UI."""
 
 
-class Child(ABC):
-    """A process that is kept alive, started through the guard, with a log file of its own."""
-
-    name: LogName
-    stop_timeout: timedelta
-
-    def __init__(self, state: StateDir) -> None:
-        self.state = state
-        self.info: ProcessInfo | None = None
-        self.is_ready = False
-        self._process: asyncio.subprocess.Process | None = None
-        self._started = 0.0
-        self.log_start = 0
-
-    @abstractmethod
-    def command(self) -> list[str]:
-        """What to run."""
-
-    def environment(self) -> dict[str, str]:
-        """What it finds in its environment."""
-        return environment()
-
-    @abstractmethod
-    async def answers(self) -> bool:
-        """Whether it does its work now."""
-
-    @abstractmethod
-    def failure(self, status: int | None) -> StackError:
-        """The error for a process that ended with this status, or (None) that runs and never answered."""
-
-    async def start(self) -> None:
-        """Start the process; it need not be of use yet."""
-        with self.state.open_log(self.name) as log:
-            self.log_start = log.seek(0, os.SEEK_END)
-            self._process = await asyncio.create_subprocess_exec(
-                *guarded(self.command()),
-                stdin=asyncio.subprocess.PIPE,
-                stdout=log,
-                stderr=asyncio.subprocess.STDOUT,
-                env=self.environment(),
-            )
-        self._started = time.monotonic()
-        self.info = ProcessInfo.of(self._process.pid)
-
-    async def become_ready(self) -> None:
-        """Wait until it does its work.
-
-        Raises:
-            StackError: It ended instead, or did not within the deadline.
-        """
-        assert self._process, "start() comes first"  # noqa: S101
-        deadline = self._started + settings.START_DEADLINE.total_seconds()
-        while not await self.answers():
-            if self._process.returncode is not None or time.monotonic() > deadline:
-                raise self.failure(self._process.returncode)
-            await asyncio.sleep(_READY_POLL_SECONDS)
-        self.is_ready = True
-
-    async def ended(self) -> str:
-        """Wait until it ends; returns words for the log."""
-        assert self._process, "start() comes first"  # noqa: S101
-        status = await self._process.wait()
-        self.is_ready = False
-        return f"{self.name} (pid {self._process.pid}) ended with status {status}"
-
-    @property
-    def age(self) -> timedelta:
-        """Time since it was started."""
-        return timedelta(seconds=time.monotonic() - self._started)
-
-    async def stop(self) -> None:
-        """Ask it to end, and kill it when it takes too long; harmless when it is not running."""
-        if not self._process or self._process.returncode is not None:
-            return
-        if self._process.stdin:
-            self._process.stdin.close()  # what the guard waits for, where it stays
-        if sys.platform != "win32":  # there, terminate() would kill the guard and not its child
-            with contextlib.suppress(ProcessLookupError):
-                self._process.terminate()
-        try:
-            await asyncio.wait_for(self._process.wait(), self.stop_timeout.total_seconds())
-        except TimeoutError:
-            logger.warning("%s does not end: killed", self.name)
-            if self.info:
-                await asyncio.to_thread(self.info.kill)
-
-
-class Server(Child):
-    """The embedded Temporal server.
-
-    Args:
-        state: The state directory.
-        binary: The `temporal` program.
-        port: Port of its gRPC service.
-        with_web_ui: Whether it runs Temporal's Web UI, if a port for that is free at its start.
-    """
-
-    name = "server"
-    stop_timeout = settings.SERVER_STOP_TIMEOUT
-
-    def __init__(self, state: StateDir, binary: Path, port: int, *, with_web_ui: bool) -> None:
-        super().__init__(state)
-        self.binary = binary
-        self.port = port
-        self.address = f"{server.HOST}:{port}"
-        self.with_web_ui = with_web_ui
-        self.web_ui: WebUi | None = None
-
-    async def start(self) -> None:
-        # With the port of its Web UI taken it would not start, and while it was dead another one may have taken that.
-        self.web_ui = server.choose_web_ui(self.web_ui) if self.with_web_ui else None
-        if not self.web_ui:
-            logger.warning("the server runs without its Web UI")
-        await super().start()
-
-    def command(self) -> list[str]:
-        return server.server_command(self.binary, self.port, self.state.database, self.web_ui)
-
-    async def answers(self) -> bool:
-        # Imported here, as below: it takes 0.7 s, which the processes that were just started need for themselves too.
-        from durable_demo.connection import Connection, connect
-
-        try:
-            await connect(Connection(self.address), deadline=_READY_ATTEMPT)
-        except ServerTooOld:
-            raise
-        except ConnectionFailed:  # not yet; its Namespace is there a little later than itself
-            return False
-        return True
-
-    def failure(self, status: int | None) -> StackError:
-        return server.explain_failure(self.state, status=status, port=self.port, log_start=self.log_start)
-
-
-class Worker(Child):
-    """The Worker process, on the embedded server or on the configured one."""
-
-    name = "worker"
-    stop_timeout = settings.WORKER_STOP_TIMEOUT
-
-    def __init__(self, state: StateDir, embedded_address: str | None) -> None:
-        super().__init__(state)
-        self.embedded_address = embedded_address
-        self._client: Client | None = None
-
-    def command(self) -> list[str]:
-        return python_command("durable_demo.worker")
-
-    def environment(self) -> dict[str, str]:
-        # The Worker reads the very settings that the session did; an embedded server means that there are none.
-        return environment(TEMPORAL_ADDRESS=self.embedded_address) if self.embedded_address else environment()
-
-    async def answers(self) -> bool:
-        from temporalio.service import RPCError
-
-        from durable_demo.connection import Connection, configured, connect, pollers, worker_identity
-
-        connection = Connection(self.embedded_address) if self.embedded_address else configured()
-        if not connection or not self.info:
-            return False
-        try:
-            self._client = self._client or await connect(connection)
-            polling = await pollers(self._client, settings.task_queue())
-        except (ConnectionFailed, RPCError):
-            return False
-        return not polling.isdisjoint(worker_identity(process.pid) for process in self.info.family())
-
-    def failure(self, status: int | None) -> StackError:
-        said = self.state.tail("worker", _SHOWN_LINES, since=self.log_start)
-        ended = "never polled its Task Queue" if status is None else f"ended with status {status} while it started"
-        return WorkerFailed(
-            f"The Worker {ended}.",
-            why=f"its last log lines:\n{said}" if said else "it logged nothing",
-            remedy="`durable-demo logs worker`; mend what it says, then start again",
-        )
-
-
 class Supervisor:
-    """Starts, keeps and stops the processes of one state directory.
+    """Starts, keeps, breaks and stops the processes of one state directory.
 
     Args:
         state: The state directory; its supervisor lock is held by the caller.
         remote: Address and Namespace of the configured server, or None to run the embedded one.
-        with_worker: Whether to run a Worker.
+        with_worker: Whether to run Workers.
     """
 
     def __init__(self, state: StateDir, remote: tuple[str, str] | None, *, with_worker: bool) -> None:
@@ -246,13 +59,22 @@ class Supervisor:
         self._remote = remote
         self._with_worker = with_worker
         self._server: Server | None = None
-        self._worker: Worker | None = None
+        self._workers: list[Worker] = []
+        self._live: dict[str, LiveWorker] = {}
+        self._proxy: Proxy | None = None
+        self._way = ""
+        self._file = FaultFile(state.path)
+        self._faults = Faults()
+        self._group: asyncio.TaskGroup | None = None
+        self._keepers: dict[Child, asyncio.Task[None]] = {}
         self._written: StackInfo | None = None
+        self._problem = ""
         self._me = ProcessInfo.of(os.getpid())
 
     @property
-    def _children(self) -> list[Child]:
-        return [child for child in (self._server, self._worker) if child]
+    def _wanted(self) -> list[Child]:
+        """What the stack consists of; live modules come and go beside it."""
+        return [child for child in (self._server, *self._workers) if child and child.wanted.is_set()]
 
     async def start(self) -> None:
         """Start everything and wait until it is of use.
@@ -260,7 +82,9 @@ class Supervisor:
         Raises:
             StackError: Why it could not be started; what was is still to be stopped.
         """
-        self._reap()
+        if not self._reap():
+            shutil.rmtree(self._state.live, ignore_errors=True)  # a new stack begins without what was tried before
+        self._file.clear()
         self._write()
         if self._remote:
             await self._start_once(None)
@@ -281,53 +105,161 @@ class Supervisor:
 
     async def _start_once(self, embedded: Server | None) -> None:
         self._server = embedded
-        self._worker = Worker(self._state, embedded.address if embedded else None) if self._with_worker else None
-        for child in self._children:
-            await child.start()
+        if embedded:
+            self._proxy = Proxy(embedded.port)
+            self._way = await self._proxy.start()
+        self._workers = [Worker(self._state, embedded, self._way)] if self._with_worker else []
+        for child in self._wanted:
+            await self._begin(child)
         self._write()
-        for child in self._children:
-            await child.become_ready()
+        for child in self._wanted:
+            await self._become_ready(child)
         self._write()
 
     async def run(self) -> None:
         """Keep everything alive until no session has held a lease for `LEASE_GRACE`."""
         async with asyncio.TaskGroup() as group:
-            keepers = [group.create_task(self._keep(child)) for child in self._children]
+            self._group = group
+            for child in self._wanted:
+                self._keep(child)
+            carrying_out = group.create_task(self._carry_out_faults())
             await self._until_unused()
-            for keeper in keepers:
-                keeper.cancel()
+            for task in (carrying_out, *self._keepers.values()):
+                task.cancel()
 
     async def stop(self) -> None:
-        """Stop what runs: the Worker before the server that it needs."""
-        for child in reversed(self._children):
-            await child.stop()
+        """Stop what runs: the Workers before the server that they need."""
+        await asyncio.gather(*(child.stop() for child in (*self._workers, *self._live.values())))
+        if self._proxy:
+            await self._proxy.close()
+        if self._server:
+            await self._server.stop()
         self._state.clear()
 
-    async def _keep(self, child: Child) -> None:
-        delay = settings.RESTART_DELAY
+    # --- keeping alive -----------------------------------------------------------------------------------------------
+
+    def _keep(self, child: Child) -> None:
+        assert self._group, "run() comes first"  # noqa: S101
+        self._keepers[child] = self._group.create_task(self._kept(child))
+
+    async def _kept(self, child: Child) -> None:
+        """Start a process whenever it does not run, for as long as it is wanted."""
+        delay = tuning.RESTART_DELAY
         while True:
-            logger.warning("%s; it is started again in %.1f s", await child.ended(), delay.total_seconds())
-            if child.age > settings.RESTART_DELAY_RESET:
-                delay = settings.RESTART_DELAY
-            await asyncio.sleep(delay.total_seconds())
-            delay = min(2 * delay, settings.RESTART_DELAY_LIMIT)
+            if child.running:
+                how = await child.ended()
+                if child.is_ready:
+                    delay = tuning.RESTART_DELAY
+                child.is_ready = False
+                logger.warning("%s (pid %s) %s", child.name, child.pid, how)
+                self._file.record(child.kind, how, child.pid)
+                self._publish()
+                await asyncio.sleep(delay.total_seconds())
+            await child.wanted.wait()
             try:
-                await child.start()
-                await child.become_ready()
+                await self._begin(child)
+                self._publish()
+                await self._become_ready(child)
             except (DemoError, OSError) as error:
-                logger.error("%s was not started again: %s", child.name, error)
-                await child.stop()
+                await self._failed(child, error)
+                await asyncio.sleep(delay.total_seconds())
+                delay = min(2 * delay, tuning.RESTART_DELAY_LIMIT)
+            self._publish()
+
+    async def _failed(self, child: Child, error: Exception) -> None:
+        logger.error("%s was not started: %s", child.name, error)
+        if isinstance(child, LiveWorker):
+            child.problem = str(error)
+        await child.stop()
+        self._file.record(child.kind, "did not come to work", child.pid)
+        self._publish()
+
+    async def _begin(self, child: Child) -> None:
+        await child.start()
+        self._file.record(child.kind, "started", child.pid)
+
+    async def _become_ready(self, child: Child) -> None:
+        await child.become_ready()
+        self._file.record(child.kind, child.works, child.pid)
+
+    def _let_go(self, child: Child) -> None:
+        """Keep it no more, and end it gracefully, which may take seconds."""
+        self._keepers.pop(child).cancel()
+
+        async def end() -> None:
+            await child.stop()
+            self._file.record(child.kind, "stopped", child.pid)
+
+        assert self._group, "run() comes first"  # noqa: S101
+        self._group.create_task(end())
+
+    # --- breaking ----------------------------------------------------------------------------------------------------
+
+    async def _carry_out_faults(self) -> None:
+        while True:
+            try:
+                faults = self._file.expire()
+                await self._carry_out(faults)
+                self._serve_live_modules()
+            except (OSError, TimeoutError, psutil.Error) as error:  # a full disk, or a lock that somebody holds
+                self._complain(f"faults cannot be carried out: {error}")
+            await asyncio.sleep(settings.FAULT_POLL_INTERVAL.total_seconds())
+
+    async def _carry_out(self, faults: Faults) -> None:
+        if self._with_worker:
+            await self._scale(faults.workers)
+        for worker in self._workers:
+            if worker.freeze(faults.frozen):
+                self._file.record("worker", "frozen (SIGSTOP)" if faults.frozen else "thawed (SIGCONT)", worker.pid)
+        if self._server:
+            await self._want(self._server, faults.server)
+        if self._proxy and faults.network != self._faults.network:
+            self._proxy.disturb(faults.network)
+            self._file.record("network", faults.network)
+        if faults != self._faults:
+            self._faults = faults
+            self._publish()
+
+    async def _scale(self, count: int) -> None:
+        if count == 0:
+            for worker in self._workers:
+                await self._want(worker, False)
+            return
+        surplus, self._workers = self._workers[count:], self._workers[:count]
+        for worker in surplus:
+            self._let_go(worker)
+        for worker in self._workers:
+            await self._want(worker, True)
+        while len(self._workers) < count:
+            self._workers.append(Worker(self._state, self._server, self._way))
+            self._keep(self._workers[-1])
+
+    async def _want(self, child: Child, wanted: bool) -> None:
+        if wanted:
+            child.wanted.set()
+        else:
+            child.wanted.clear()
+            await child.kill()
+
+    def _serve_live_modules(self) -> None:
+        if not self._with_worker:
+            return
+        found = {path.stem: path for path in self._state.live.glob("*.py")}
+        for name in [*self._live]:
+            if name not in found or self._live[name].digest != _digest(found[name]):
+                self._let_go(self._live.pop(name))
+        for name in found.keys() - self._live.keys():
+            path = found[name]
+            self._live[name] = LiveWorker(self._state, self._server, self._way, path, _digest(path))
+            self._keep(self._live[name])
+
+    # --- ends --------------------------------------------------------------------------------------------------------
 
     async def _until_unused(self) -> None:
         last_used = time.monotonic()
-        problem = ""
         while True:
             await asyncio.sleep(settings.LEASE_POLL_INTERVAL.total_seconds())
-            try:
-                self._write()
-            except StateDirError as error:  # a full disk: the stack goes on, and so does this loop
-                if str(error) != problem:
-                    logger.error("%s", problem := str(error))
+            self._publish()
             if self._state.count_leases():
                 last_used = time.monotonic()
             elif time.monotonic() - last_used > settings.LEASE_GRACE.total_seconds():
@@ -337,9 +269,20 @@ class Supervisor:
                     logger.info("no session is left")
                     return
 
+    def _publish(self) -> None:
+        """Bring `stack.json` up to date; on a full disk the stack goes on without that."""
+        try:
+            self._write()
+        except StateDirError as error:
+            self._complain(str(error))
+
+    def _complain(self, problem: str) -> None:
+        if problem != self._problem:
+            logger.error("%s", problem)
+            self._problem = problem
+
     def _write(self) -> None:
-        """Bring `stack.json` up to date."""
-        children = self._children
+        wanted = self._wanted
         info = StackInfo(
             address=self._server.address if self._server else self._remote[0] if self._remote else "",
             namespace=self._remote[1] if self._remote else server.NAMESPACE,
@@ -347,21 +290,33 @@ class Supervisor:
             embedded=self._remote is None,
             home=self._state.path,
             supervisor=self._me,
-            server=self._server.info if self._server else None,
-            worker=self._worker.info if self._worker else None,
-            ready=bool(children) and all(child.is_ready for child in children),
+            server=self._server.info if self._server and self._server.wanted.is_set() else None,
+            workers=tuple(child.info for child in self._workers if child.info and child.wanted.is_set()),
+            ready=bool(self._server or self._workers) and all(child.is_ready for child in wanted),
             web_ui=self._server.web_ui if self._server else None,
+            faults=self._faults,
+            live=tuple(
+                LiveInfo(name, child.digest, child.is_ready, child.problem, child.info if child.running else None)
+                for name, child in self._live.items()
+            ),
         )
         if info != self._written:
             self._state.write(info)
             self._written = info
 
-    def _reap(self) -> None:
-        """End what a supervisor that crashed has left: two servers on one database both fail."""
+    def _reap(self) -> bool:
+        """End what a supervisor that crashed has left: two servers on one database both fail. Whether one has."""
         left = self._state.read()
         for process in left.processes if left else []:
             if process.kill():
                 logger.warning("pid %d was left by a supervisor that crashed: killed", process.pid)
+        return left is not None
+
+
+def _digest(path: Path) -> str:
+    with contextlib.suppress(OSError):  # it was removed just now
+        return hashlib.sha256(path.read_bytes()).hexdigest()
+    return ""
 
 
 async def supervise(supervisor: Supervisor) -> None:

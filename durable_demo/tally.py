@@ -18,6 +18,7 @@ from temporalio.api.history.v1 import HistoryEvent
 from temporalio.api.workflow.v1 import WorkflowExecutionInfo
 from temporalio.api.workflowservice.v1 import (
     DescribeWorkflowExecutionRequest,
+    DescribeWorkflowExecutionResponse,
     GetWorkflowExecutionHistoryReverseRequest,
 )
 from temporalio.client import Client, WorkflowExecution
@@ -27,6 +28,7 @@ from durable_demo import events as e
 from durable_demo import settings
 from durable_demo.calls import is_transient
 from durable_demo.history import BOOKKEEPING, RunReader
+from durable_demo.pending import problem_of
 from durable_demo.vocabulary import CHAT, MONTY, vocabulary_for
 
 MAX_CALLS = 8
@@ -49,6 +51,7 @@ class Tally:
         quotes: Quotes delivered, likewise.
         messages: Messages received, likewise.
         status: PAUSED or STOPPING while it is so; else empty.
+        problem: Why it cannot go on, and what to do next, on one line; empty if all is well.
     """
 
     started: datetime | None = None
@@ -56,6 +59,7 @@ class Tally:
     quotes: int | None = None
     messages: int | None = None
     status: str = ""
+    problem: str = ""
 
 
 class Tallies:
@@ -100,14 +104,15 @@ class Tallies:
                 return
             # Gone meanwhile, or the server is busy, or it is like nothing that is known here: the others are counted.
             with suppress(Exception):
-                info = await self._described(item.id, item.run_id)
-                known.tally = replace(known.tally, started=await self._start_of(info))
+                described = await self._described(item.id, item.run_id)
+                info, problem = described.workflow_execution_info, await problem_of(self._client, described)
+                line = "" if problem is None else problem.line
+                known.tally = replace(known.tally, started=await self._start_of(info), problem=line)
                 if known.count is not None and info.history_length != known.length:
                     await self._count(item, known, known.count)
                 known.length = info.history_length
                 if info.HasField("close_time"):
-                    known.count = None
-                known.final = known.count is None
+                    known.count, known.final = None, True
 
     async def _start_of(self, info: WorkflowExecutionInfo) -> datetime:
         key = (info.execution.workflow_id, info.first_run_id)
@@ -115,7 +120,7 @@ class Tallies:
             return info.start_time.ToDatetime(tzinfo=UTC)
         if key not in self._starts:
             try:
-                first = await self._described(*key)
+                first = (await self._described(*key)).workflow_execution_info
             except RPCError as error:
                 if is_transient(error):
                     raise
@@ -130,24 +135,24 @@ class Tallies:
         except (ArithmeticError, AttributeError, LookupError, TypeError, ValueError):
             # Not what its type promises, or in a code that nobody here can read.
             known.count = None
-            known.tally = Tally(known.tally.started)
+            known.tally = Tally(known.tally.started, problem=known.tally.problem)
         except BaseException:
             # Cut off within an entry, which cannot be read a second time.
             known.count = Count(item.workflow_type, RunReader(item.id, item.run_id, self._client.data_converter))
             raise
         else:
-            known.tally = Tally(known.tally.started, status=count.status, **counted)
+            before = known.tally
+            known.tally = Tally(before.started, status=count.status, problem=before.problem, **counted)
 
     # --- calls -------------------------------------------------------------------------------------------------------
 
-    async def _described(self, workflow_id: str, run_id: str) -> WorkflowExecutionInfo:
-        described = await self._client.workflow_service.describe_workflow_execution(
+    async def _described(self, workflow_id: str, run_id: str) -> DescribeWorkflowExecutionResponse:
+        return await self._client.workflow_service.describe_workflow_execution(
             DescribeWorkflowExecutionRequest(
                 namespace=self._client.namespace, execution=Execution(workflow_id=workflow_id, run_id=run_id)
             ),
             timeout=settings.CALL_DEADLINE,
         )
-        return described.workflow_execution_info
 
     async def _entries(self, item: WorkflowExecution, last_id: int) -> list[HistoryEvent]:
         """The entries of the history behind one, oldest first; read from its end, for they are few in most cases."""

@@ -15,7 +15,7 @@ from durable_demo import events as e
 from durable_demo import timeline_entries as entries
 from durable_demo import timeline_text
 from durable_demo.entries import HARMLESS_CAUSES, HistoryEntry, Item, PendingActivity, PendingWork
-from durable_demo.timeline_bars import Bar, Part, TimelineSummary, advanced, cut
+from durable_demo.timeline_bars import Bar, Part, TimelineSummary, advanced, cut, queued
 from durable_demo.timeline_entries import failure_text, label, milliseconds, text, value
 from durable_demo.wording import one_line
 
@@ -48,6 +48,8 @@ class _Run:
         task: When the Workflow Task in hand was scheduled.
         task_attempt: Its attempt.
         task_started: When a Worker took it.
+        copies: What is open in the entries that a reset has copied, by the id of the entry that it began with.
+        copied_start: The first of these entries; None if there are none.
     """
 
     run_id: str = ""
@@ -60,6 +62,8 @@ class _Run:
     task: int | None = None
     task_attempt: int = 1
     task_started: int | None = None
+    copies: dict[int, Bar] = field(default_factory=dict)
+    copied_start: HistoryEntry | None = None
 
 
 @dataclass(repr=False)
@@ -123,6 +127,9 @@ class Timeline:
         if entry.event_type not in {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED"}:
             self.last_fact = entry.offset
         at = milliseconds(entry.timestamp)
+        if entry.copied:
+            self._read_copy(entry)
+            return
         self.latest = max(self.latest, at)
         if entry.run_id != self._run.run_id:
             self._begin_run(entry, at)
@@ -140,6 +147,36 @@ class Timeline:
         else:
             self._open(entry)
 
+    def _read_copy(self, entry: HistoryEntry) -> None:
+        """What was done before a reset is drawn in its own run; what was open goes on in the new one."""
+        if entry.run_id != self._run.run_id:
+            self._run = _Run(entry.run_id, copied_start=entry)
+        if entry.event_type in entries.ENDS:
+            self._run.copies.pop(entries.reference(entry, entries.ENDS[entry.event_type][0]), None)
+        elif (bar := entries.opened(entry, -1)) is not None and bar.end is None:
+            self._run.copies[entry.event_id] = bar
+            self._remember(entry)
+
+    def _reset(self, entry: HistoryEntry, at: int) -> None:
+        """Begins a run with what a reset has left open."""
+        before = self._run
+        start = before.copied_start
+        if start is None:
+            return  # its copies were told as if they were its own
+        run_id, reason = label(entry.attributes.get("baseRunId")), text(value(entry.attributes, "failure", "message"))
+        name = f"Reset to before event {entry.event_id}"
+        told = f"Back to run {run_id}"
+        seam = Bar(self.next_number, entry.run_id, "seam", "Workflow", name, at, at, "reset", result=told, error=reason)
+        self._add(seam)
+        self.summary = replace(self.summary, status="RUNNING", ended=None)
+        self._begin_run(start, at)
+        run = self._run
+        run.activities, run.heartbeats = before.activities, before.heartbeats
+        for event_id, bar in before.copies.items():
+            again = replace(bar, number=self.next_number, start=at, parts=queued(at) if bar.parts else ())
+            self._add(again)
+            run.open[event_id] = again.number
+
     def _open(self, entry: HistoryEntry) -> None:
         bar = entries.opened(entry, self.next_number)
         if bar is None:
@@ -147,6 +184,10 @@ class Timeline:
         self._add(bar)
         if bar.end is None:
             self._run.open[entry.event_id] = bar.number
+        self._remember(entry)
+
+    def _remember(self, entry: HistoryEntry) -> None:
+        """Keeps what the server's words about an Activity refer to."""
         if entry.event_type == "ACTIVITY_TASK_SCHEDULED":
             self._run.activities[str(entry.attributes.get("activityId"))] = entry.event_id
             self._run.heartbeats[entry.event_id] = entries.span(entry.attributes.get("heartbeatTimeout"))
@@ -213,6 +254,10 @@ class Timeline:
                     self._waited(run.task_started, at, GAP_AFTER, _TASK)
             run.task = run.task_started = None
         cause = str(entry.attributes.get("cause", "")).removeprefix("WORKFLOW_TASK_FAILED_CAUSE_")
+        if cause == "RESET_WORKFLOW":
+            if run.number < 0:
+                self._reset(entry, at)
+            return
         if entry.event_type == "WORKFLOW_TASK_FAILED" and cause not in HARMLESS_CAUSES:
             self._open(entry)
         self._wait_over(_TASK, at)

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from durable_demo import events as e
+from durable_demo.diagnosis import Problem, failed_activity
 from durable_demo.wording import Kind, calendar, clock, line_key, line_kind, line_text, one_line, printable, seconds
 
 MAX_LINES = 10_000
@@ -29,6 +30,11 @@ def is_news(event: e.Event, last_fact: str, *, ended: bool) -> bool:
     if event.tick:
         return not ended or isinstance(event, e.Error)
     return event.offset > last_fact
+
+
+def task_problem(event: e.WorkflowTaskFailed) -> str:
+    """Why the workflow's code cannot go on, with the remedy, on one line without control characters."""
+    return printable(Problem(event.problem, event.error, event.remedy).line if event.problem else event.error)
 
 
 @dataclass(frozen=True)
@@ -68,6 +74,7 @@ class Summary:
         attempt: Attempt of the running Activity.
         connected: Whether the server answers.
         problem: Why the workflow cannot go on or has ended badly; empty if all is well.
+        stuck: The same without regard to whether there is a Worker.
     """
 
     workflow_id: str = ""
@@ -82,6 +89,7 @@ class Summary:
     attempt: int = 1
     connected: bool = True
     problem: str = ""
+    stuck: str = ""
 
     @property
     def ended(self) -> bool:
@@ -229,6 +237,7 @@ class Trace:
             f"Workflow: {self.summary.workflow_id}",
             f"Status: {self.summary.status}",
             f"Started: {calendar(self.summary.started)}",
+            *([f"Problem: {one_line(self.summary.problem)}"] if self.summary.problem else []),
             "Events:",
         ]
         gone = [f"  ... {left_out} earlier lines not shown"] if left_out else []
@@ -274,6 +283,10 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
         return replace(now, connected=False)
     if isinstance(event, e.Error):
         return replace(now, problem=printable(event.error))
+    if isinstance(event, e.WaitingForWorker):
+        return replace(now, problem=printable(Problem(event.problem, event.error, event.remedy).line))
+    if isinstance(event, e.WorkerFound):
+        return replace(now, problem=now.stuck)
     if isinstance(event, e.Reconnected):
         return replace(now, connected=True)
     if isinstance(event, e.Gap):
@@ -295,14 +308,18 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
             return replace(now, workflow_type=one_line(event.workflow_type), started=event.timestamp)
         case e.WorkflowEnded():
             problem = printable(getattr(event, "error", ""))
-            return replace(now, status=event.status, progress=None, activity="", attempt=1, problem=problem)
+            return replace(
+                now, status=event.status, progress=None, activity="", attempt=1, problem=problem, stuck=problem
+            )
+        case e.WorkflowReset():
+            return replace(now, status=event.status, progress=None, activity="", attempt=1, problem="", stuck="")
         case e.ProgressUpdate():
             return replace(
                 now,
                 progress=None if event.current_quote is not None else event.progress,
                 activity=one_line(event.status),
                 attempt=event.attempt,
-                problem="",
+                problem=now.stuck,
             )
         case e.WorkflowPaused():
             return replace(now, status="PAUSED")
@@ -311,11 +328,16 @@ def _summarize(now: Summary, event: e.Event) -> Summary:
         case e.StopRequested() | e.CancelRequested():
             return replace(now, status="STOPPING")
         case e.ActivityRetry():
-            return replace(now, attempt=max(now.attempt, event.attempt) if event.tick else now.attempt)
+            attempt = max(now.attempt, event.attempt) if event.tick else now.attempt
+            problem = printable(failed.line) if (failed := failed_activity(event.error)) else now.stuck
+            return replace(now, attempt=attempt, problem=problem)
         case e.WorkflowTaskFailed():
-            return replace(now, problem=printable(event.error))
+            problem = task_problem(event)
+            return replace(now, problem=problem, stuck=problem)
+        case e.WorkflowTaskRecovered():
+            return replace(now, problem="", stuck="")
         case e.ActivityCompleted() | e.ActivityFailed() | e.ActivityTimedOut() | e.ActivityCanceled():
-            return replace(now, progress=None, activity="", attempt=1)
+            return replace(now, progress=None, activity="", attempt=1, problem=now.stuck)
         case e.ActivityScheduled() | e.TimerStarted() | e.ChildWorkflow() | e.WorkflowContinuedAsNew():
-            return replace(now, problem="")  # its code goes on
+            return replace(now, problem="", stuck="")  # its code goes on
     return now

@@ -99,6 +99,9 @@ class MontyVocabulary:
             case e.CancelRequested():
                 self._stopping = True
                 return replace(event, **self._counts(event))
+            case e.WorkflowReset():
+                status = "STOPPING" if self._stopping else "PAUSED" if self._paused else "RUNNING"
+                return replace(event, **self._counts(event), status=status)
             case e.WorkflowEnded() | e.WorkflowContinuedAsNew():
                 return replace(event, **self._counts(event))
         return event

@@ -67,7 +67,20 @@ def _(event: e.WorkflowTimedOut) -> str:
 
 @line_text.register
 def _(event: e.WorkflowTaskFailed) -> str:
-    return f"Workflow code cannot go on ({event.cause}): {event.error}. Temporal tries again until the code is mended."
+    said = f"{event.problem}: {event.error}" if event.problem else f"({event.cause}) {event.error}"
+    onward = f". Next: {event.remedy}" if event.remedy else ""
+    return f"Workflow code cannot go on, Temporal tries again. {said}{onward}"
+
+
+@line_text.register
+def _(event: e.WorkflowTaskRecovered) -> str:
+    return f"Workflow code goes on, after {seconds(event.stuck)}"
+
+
+@line_text.register
+def _(event: e.WorkflowReset) -> str:
+    reason = f": {event.reason}" if event.reason else ""
+    return f"Workflow reset to before event {event.base_event_id}, what came after it is undone{reason}"
 
 
 @line_text.register
@@ -178,7 +191,8 @@ def _(event: e.ActivityHeartbeat) -> str:
 def _(event: e.ActivityRetry) -> str:
     who = f"Activity {event.activity_type}" if event.iteration_count is None else f"Iteration {event.iteration_count}"
     onward = "" if event.progress is None else f", goes on from {event.progress:.0f}%"
-    return f"{who}: attempt {event.attempt}{onward} (the one before: {event.error})"
+    remedy = f". Next: {event.remedy}" if event.remedy else ""
+    return f"{who}: attempt {event.attempt}{onward} (the one before: {event.error}){remedy}"
 
 
 @line_text.register
@@ -245,6 +259,16 @@ def _(event: e.Gap) -> str:
 
 
 @line_text.register
+def _(event: e.WaitingForWorker) -> str:
+    return f"{event.problem}. Next: {event.remedy}"
+
+
+@line_text.register
+def _(event: e.WorkerFound) -> str:
+    return f"A Worker is there again, after {seconds(event.waited)}"
+
+
+@line_text.register
 def _(event: e.Reconnecting) -> str:
     return f"Server not reachable, reconnecting... ({event.error})"
 
@@ -267,6 +291,12 @@ def line_kind(event: e.Event) -> Kind:
             return "end"
         case e.WorkflowEnded() | e.WorkflowTaskFailed() | e.Gap() | e.Error() | e.Reconnecting():
             return "problem"
+        case e.WaitingForWorker():
+            return "problem"
+        case e.WorkflowTaskRecovered() | e.WorkerFound():
+            return "life"
+        case e.WorkflowReset():
+            return "control"
         case e.ActivityFailed() | e.ActivityTimedOut():
             return "problem"
         case e.ProgressUpdate(current_quote=str()):
@@ -303,6 +333,8 @@ def line_key(event: e.Event) -> str:
             return f"heartbeat {event.run_id} {event.activity_id} {event.attempt}"
         case e.TextUpdate():
             return f"text {event.message_id} {event.step}"
+        case e.WaitingForWorker():
+            return f"waiting {event.since}"
         case e.Reconnecting() | e.Reconnected():
             return "connection"
     return ""

@@ -12,7 +12,7 @@ from uuid import uuid4
 from temporalio import activity
 from temporalio.worker import Worker
 
-from durable_demo import Session, settings
+from durable_demo import Session, tuning
 from durable_demo.agent.model import Message, ModelReply, Say, ToolCall
 from durable_demo.agent.models import Choice
 from durable_demo.client import DemoClient
@@ -96,8 +96,8 @@ async def scripted_worker(
             task_queue=queue,
             workflows=workflows,
             activities=activities,
-            max_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
-            default_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
+            max_heartbeat_throttle_interval=tuning.HEARTBEAT_THROTTLE,
+            default_heartbeat_throttle_interval=tuning.HEARTBEAT_THROTTLE,
         ):
             while not stop.is_set():  # noqa: ASYNC110  # the event belongs to another loop
                 await asyncio.sleep(0.05)

@@ -13,7 +13,7 @@ from typing import Any
 from temporalio import activity
 from temporalio.worker import ActivityInboundInterceptor, ExecuteActivityInput, Interceptor, Worker
 
-from durable_demo import settings
+from durable_demo import settings, tuning
 from durable_demo.connection import configured, connect, worker_identity
 from durable_demo.workflows import ACTIVITIES, WORKFLOWS
 
@@ -49,9 +49,9 @@ async def main(path: str) -> None:
         workflows=WORKFLOWS,
         activities=ACTIVITIES,
         interceptors=[Counting(path)],
-        sticky_queue_schedule_to_start_timeout=settings.STICKY_TIMEOUT,
-        max_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
-        default_heartbeat_throttle_interval=settings.HEARTBEAT_THROTTLE,
+        sticky_queue_schedule_to_start_timeout=tuning.STICKY_TIMEOUT,
+        max_heartbeat_throttle_interval=tuning.HEARTBEAT_THROTTLE,
+        default_heartbeat_throttle_interval=tuning.HEARTBEAT_THROTTLE,
     ).run()
 
 

@@ -20,8 +20,9 @@ from durable_demo.connection import pollers, worker_identity
 from durable_demo.processes import environment
 from tests.chats import new_queue, on_queue
 
-MESSAGES = 24
-KILLS = 30
+MESSAGES = 12
+KILLS = 8
+"""Few: `make chaos` kills more, and more often."""
 CITIES = ["Rome", "Oslo", "Cairo", "Tokyo", "Lima", "Paris", "Berlin", "Madrid", "Nairobi", "Sydney", "Boston", "Delhi"]
 
 
@@ -56,10 +57,10 @@ class Victim:
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(600)
-async def test_24_messages_survive_30_kills_of_the_worker_and_two_continue_as_new(demo: Session, tmp_path: Path):
+@pytest.mark.timeout(300)
+async def test_messages_survive_kills_of_the_worker_and_two_continue_as_new(demo: Session, tmp_path: Path):
     queue, log = new_queue(), tmp_path / "tools.log"
-    chat = await on_queue(demo, queue).start_chat(history_limit=120)
+    chat = await on_queue(demo, queue).start_chat(history_limit=60)
     dice = random.Random(7)
     victim = Victim(demo, queue, log)
     victim.start()
@@ -69,7 +70,7 @@ async def test_24_messages_survive_30_kills_of_the_worker_and_two_continue_as_ne
     ]
     try:
         sending = [
-            asyncio.create_task(chat.send(question, message_id=f"m{number}", timeout=540))
+            asyncio.create_task(chat.send(question, message_id=f"m{number}", timeout=240))
             for number, question in enumerate(questions)
         ]
         while victim.kills < KILLS:

@@ -174,12 +174,6 @@ def test_a_worker_without_a_server_says_what_to_set(tmp_path: Path) -> None:
     assert "TEMPORAL_ADDRESS" in failed.stderr
 
 
-def test_an_unknown_option_is_refused(tmp_path: Path) -> None:
-    failed = durable_demo(tmp_path, "lab", "--bogus")
-    assert failed.returncode == 2
-    assert "--bogus" in failed.stderr
-
-
 # --- run -------------------------------------------------------------------------------------------------------------
 
 
@@ -212,13 +206,6 @@ def test_parameters_are_pairs_as_papermill_takes_them(
     assert CliRunner().invoke(cli.app, ["run", *arguments]).exit_code == 0
     assert handed_over["parameters"] == parameters
     assert handed_over["notebooks"] == [Path("a.ipynb"), Path("b.ipynb")]
-
-
-@pytest.mark.parametrize("arguments", [["-p"], ["-p", "seed"], ["-p", "not a name", "1"]])
-def test_half_a_parameter_is_refused(handed_over: dict[str, object], arguments: list[str]) -> None:
-    result = CliRunner().invoke(cli.app, ["run", "a.ipynb", *arguments])
-    assert isinstance(result.exception, DemoError)
-    assert not handed_over
 
 
 @pytest.mark.slow
@@ -280,14 +267,6 @@ def test_watch_shows_an_ended_workflow_whole_or_from_an_offset(home: Path, stack
     offset = json.loads(events[middle])["offset"]
     rest = durable_demo(home, "watch", workflow_id(live.stdout), "--json", "--after", offset)
     assert rest.stdout.splitlines() == events[middle + 1 :]
-
-
-@pytest.mark.slow
-def test_watch_of_an_unknown_workflow_says_so(home: Path, stack: StackInfo) -> None:
-    failed = durable_demo(home, "watch", "monty-python-00000000")
-    assert failed.returncode == 1
-    assert "monty-python-00000000" in failed.stderr
-    assert "Next: " in failed.stderr
 
 
 @pytest.mark.slow

@@ -98,6 +98,8 @@ def test_public_names_are_these() -> None:
         "Comparison",
         "Conversation",
         "Panel",
+        "Recovery",
+        "Replay",
         "Run",
         "Runs",
         "Session",

@@ -275,7 +275,7 @@ def test_a_long_note_is_cut() -> None:
 
 
 @pytest.mark.parametrize(
-    "recorded", [pytest.param(path.read_text("utf-8"), id=path.stem) for path in sorted(HISTORIES.glob("*.json"))]
+    "recorded", [pytest.param(path.read_text("utf-8"), id=path.stem) for path in sorted(HISTORIES.glob("*/*.json"))]
 )
 async def test_recorded_histories_give_a_row_for_each_entry_and_the_same_ones_again(recorded: str) -> None:
     history = WorkflowHistory.from_json("w", recorded)

@@ -18,7 +18,8 @@ from temporalio.api.workflow.v1 import PendingActivityInfo, PendingWorkflowTaskI
 from temporalio.api.workflowservice.v1 import DescribeWorkflowExecutionResponse
 from temporalio.converter import DataConverter
 
-from durable_demo.history import Offset, RunReader, failure_text, pending_work
+from durable_demo.history import Offset, RunReader, failure_text
+from durable_demo.pending import pending_work
 
 RUN = str(UUID(int=1))
 RUNNING = PendingActivityState.PENDING_ACTIVITY_STATE_STARTED

@@ -9,7 +9,6 @@ import asyncio
 import os
 import queue
 import shutil
-import signal
 import subprocess
 import sys
 import time
@@ -17,7 +16,6 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 from jupyter_client.manager import KernelManager
 
@@ -28,8 +26,6 @@ INSTALLED = "installed"
 VERSIONS = [INSTALLED, "6.31.0"]
 """Not 7.3.0: it loses about one request in a hundred and hangs, also with plain cells and without the kit."""
 DEADLINE_S = 60.0
-GONE_S = 15.0
-"""So long after its last kernel was killed, nothing of a stack is left."""
 Message = dict[str, Any]
 
 pytestmark = pytest.mark.slow
@@ -370,60 +366,3 @@ def test_an_interrupted_cell_stalls_no_workflow(
     assert stack.worker is not None
     assert stack.worker.alive
     assert kernel.run("print((await run.stop()).accepted)\nawait demo.assert_clean()") == "True"
-
-
-PRINT_FACTS = "print(*[line.text for line in panel.trace.lines if line.kind != 'progress'], sep='\\n')"
-
-
-def named_in_environment(home: Path) -> list[psutil.Process]:
-    """Processes that know this state directory."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            if str(home) in [*process.environ().values(), *process.cmdline()] and process.status() != "zombie":
-                found.append(process)
-        except psutil.Error:
-            continue
-    return found
-
-
-@pytest.fixture
-def home(tmp_path: Path) -> Iterator[Path]:
-    """A state directory in which nothing runs."""
-    yield tmp_path
-    asyncio.run(Stack(tmp_path).down())
-
-
-def test_a_killed_kernel_leaves_no_process_and_a_new_one_shows_the_whole_trace(home: Path) -> None:
-    killed = Kernel(home)
-    try:
-        killed.run(f"{START}\npanel = Panel(demo)")
-        browser = Browser(killed)
-        workflow_id = started(killed)
-        browser.sees("two quotes", lambda summary, _: (summary["quotes"] or 0) >= 2)
-        facts = killed.run(PRINT_FACTS)
-        process = int(killed.run("import os\nprint(os.getpid())"))
-        assert len(named_in_environment(home)) >= 4  # kernel, supervisor, server, Worker
-
-        os.kill(process, signal.SIGKILL)
-
-        deadline = time.monotonic() + GONE_S
-        while left := named_in_environment(home):
-            assert time.monotonic() < deadline, f"{GONE_S:g} s after the kernel was killed there are still {left}"
-            time.sleep(0.1)
-    finally:
-        killed.close()
-
-    kernel = Kernel(home)
-    try:
-        kernel.run(f"{START}\npanel = Panel(demo)")
-        browser = Browser(kernel)
-        browser.send({"t": "hello"})
-        quotes = facts.count(': "')
-        seen = browser.sees("further quotes", lambda summary, _: (summary["quotes"] or 0) >= quotes + 2)
-        assert seen["summary"]["workflow_id"] == workflow_id
-        assert kernel.run(PRINT_FACTS).startswith(facts)
-        kernel.run("run = panel.run\nawait run.stop()\nawait run.result()\nawait demo.assert_clean()")
-        kernel.run("await demo.close()")
-    finally:
-        kernel.close()

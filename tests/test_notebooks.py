@@ -89,7 +89,8 @@ def test_each_code_cell_is_short_and_is_introduced_by_prose(path: Path) -> None:
     for before, cell in pairwise(node.cells):
         if cell.cell_type == "code":
             assert before.cell_type == "markdown", cell.source
-            assert len(cell.source.splitlines()) <= 12, cell.source
+            most = 24 if cell.source.startswith("%%workflow") else 12  # a workflow cannot be in two cells
+            assert len(cell.source.splitlines()) <= most, cell.source
 
 
 @each_notebook

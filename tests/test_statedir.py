@@ -126,12 +126,13 @@ def test_stack_json_comes_back_as_it_was_written(state: StateDir) -> None:
     assert state.read() is None
 
 
-def test_a_stack_json_of_an_earlier_version_tells_no_web_ui(state: StateDir) -> None:
+def test_a_stack_json_of_an_earlier_version_is_understood(state: StateDir) -> None:
     info = StackInfo("127.0.0.1:1", "default", "queue", embedded=True, home=state.path)
     fields = json.loads(info.to_json())
-    del fields["web_ui"]
-    (state.path / "stack.json").write_text(json.dumps(fields))
-    assert state.read() == info
+    for name in ("web_ui", "workers", "faults", "live"):
+        del fields[name]
+    (state.path / "stack.json").write_text(json.dumps({**fields, "worker": {"pid": 7, "began": 1.0}}))
+    assert state.read() == dataclasses.replace(info, workers=(ProcessInfo(7, 1.0),))
 
 
 @pytest.mark.parametrize("text", ["", "{", "[]", "null", "{}", '{"server": {"pid": 1}}'])

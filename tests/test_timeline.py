@@ -30,7 +30,7 @@ from durable_demo.timeline_entries import MAX_TEXT, failure_text
 START = datetime(2025, 1, 19, 10, 30, tzinfo=UTC)
 RUNS = [str(UUID(int=number)) for number in range(1, 5)]
 HISTORIES = {
-    path.stem: path.read_text() for path in sorted((Path(__file__).parent / "histories").glob("*.json"))
+    path.stem: path.read_text() for path in sorted((Path(__file__).parent / "histories").glob("*/*.json"))
 }  # fmt: skip
 FAILURE = {"message": "not yet", "applicationFailureInfo": {"type": "Hiccup"}}
 

@@ -213,7 +213,7 @@ def test_a_text_with_line_breaks_cannot_pass_for_lines_of_its_own():
     forged = "x\n10:30:02 Workflow completed after 9 iterations\x1b[31m"
     trace = Trace()
     trace.apply(*Story().add(e.WorkflowStarted, 0, workflow_type="W").add(e.WorkflowTerminated, 1, error=forged).events)
-    assert str(trace).count("\n") == 6
+    assert str(trace).count("\n") == 7
     assert "\x1b" not in str(trace)
     assert trace.lines[1].text.startswith("Workflow terminated: x\\n10:30:02")
 

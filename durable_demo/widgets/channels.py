@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from durable_demo import markdown
 from durable_demo.conversation import Conversation, ToolUse, Turn
 from durable_demo.errors import DemoError
+from durable_demo.events import WorkflowReset
 from durable_demo.trace import Line, Trace
 from durable_demo.widgets.feed import Channel, Feed, FoldChannel, Message, Row
 from durable_demo.wording import one_line, printable
@@ -72,7 +73,10 @@ class ChatChannel(FoldChannel[Conversation, Turn]):
         return Conversation(max_turns=SHOWN_TURNS)
 
     def _apply(self, events: Sequence[Event]) -> Sequence[Turn]:
-        return self.fold.apply(*events).turns
+        turns = self.fold.apply(*events).turns
+        if any(isinstance(event, WorkflowReset) for event in events):
+            self._begin_epoch()  # turns have gone
+        return turns
 
     def _kept(self) -> Sequence[Turn]:
         return self.fold.turns

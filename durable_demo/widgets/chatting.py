@@ -14,7 +14,7 @@ from durable_demo.errors import InvalidInput, NotPossible, StillRunning
 from durable_demo.events import format_timestamp
 from durable_demo.vocabulary import CHAT
 from durable_demo.widgets.channels import ChatChannel, PanelChannel
-from durable_demo.widgets.following import Following
+from durable_demo.widgets.following import Following, run_of
 from durable_demo.widgets.live import Command, Reply, Work
 from durable_demo.wording import one_line
 from durable_demo.workflows.chat_data import ChatReply, UserMessage
@@ -22,7 +22,7 @@ from durable_demo.workflows.chat_data import ChatReply, UserMessage
 if TYPE_CHECKING:
     from durable_demo.run import Answer
     from durable_demo.session import Session
-    from durable_demo.widgets.feed import Feed
+    from durable_demo.widgets.feed import Feed, FoldChannel
 
 MAX_LISTED = 50
 """Past conversations that a panel offers."""
@@ -49,6 +49,7 @@ class Chatting:
         demo: A started session.
         feed: What the channel belongs to.
         panel: Shows the past conversations.
+        others: Channels that show the same conversation in their own ways.
 
     Attributes:
         channel: Shows the conversation.
@@ -56,10 +57,10 @@ class Chatting:
         talk: What a message that is sent now goes to; another object for another conversation.
     """
 
-    def __init__(self, demo: Session, feed: Feed, panel: PanelChannel) -> None:
+    def __init__(self, demo: Session, feed: Feed, panel: PanelChannel, *others: FoldChannel[Any, Any]) -> None:
         self.channel = ChatChannel(feed)
         self._panel = panel
-        self.following: Following[Chat, Conversation] = Following(demo.background, self.channel)
+        self.following: Following[Chat, Conversation] = Following(demo.background, self.channel, *others)
         self.talk = Talk()
         self._demo = demo
         # Cells, the background loop and each browser's subshell have threads of their own.
@@ -100,7 +101,7 @@ class Chatting:
         Raises:
             InvalidInput: Not the Workflow ID of a conversation.
         """
-        found = self._demo.attach(chat) if isinstance(chat, str) else chat
+        found = run_of(self._demo, chat)
         if not isinstance(found, Chat):
             raise InvalidInput(f"{found.id} is not a conversation", remedy="watch it: `panel.watch(...)`")
         with self._one_change:

@@ -14,6 +14,9 @@ const NOTHING = {
   timeline: { workflow_id: "", workflow_type: "", status: "", start: null, end: null, now: null, connected: true },
   history: { workflow_id: "", run_id: "", status: "", runs: 0 },
   runs: { listed: false, problem: "", more: false },
+  break: { ready: false, possible: { workers: "", server: "" }, server: null, workers: [], faults: { workers: 1, frozen: false, server: true, network: "ok", failures: 0, slow_tools: 0, model_down: false, cut_answers: 0 }, broken: [], incidents: [], problem: "", resetting: false, reset: "", now: 0 },
+  recovery: { workflow_id: "", status: "", kind: "", done: "", expected: "", since: "", gap: 0, waiting_since: "", headline: "", facts: [], now: 0 },
+  chat_recovery: { workflow_id: "", status: "", kind: "", done: "", expected: "", since: "", gap: 0, waiting_since: "", headline: "", facts: [], now: 0 },
   compare: { busy: false, workflow_ids: [], unit: "", problem: "", finding: "", notes: [], columns: [], axis: null, runs: [] },
 };
 

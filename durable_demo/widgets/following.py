@@ -12,12 +12,23 @@ from durable_demo.errors import SessionClosed
 from durable_demo.run import Run
 from durable_demo.trace import ENDED
 from durable_demo.widgets.feed import Fold, FoldChannel
+from durable_demo.workflows.checks import patience
 
 if TYPE_CHECKING:
     from durable_demo.background import BackgroundLoop, Pending
+    from durable_demo.session import Session
 
 R = TypeVar("R", bound=Run)
 F = TypeVar("F", bound=Fold)
+
+
+def run_of(demo: Session, run: Run | str) -> Run:
+    """A workflow that a person named by itself or by its Workflow ID.
+
+    Raises:
+        InvalidInput: It is neither.
+    """
+    return run if isinstance(run, Run) else demo.attach(run)
 
 
 class Following(Generic[R, F]):
@@ -115,7 +126,7 @@ class Following(Generic[R, F]):
         Raises:
             StillRunning: It was not within `timeout` (seconds or a timedelta).
         """
-        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        limit = patience(timeout)
         with self._one_change:
             self._awaited += 1
             self.go_on()

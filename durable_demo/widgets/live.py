@@ -20,7 +20,7 @@ from durable_demo.trace import Trace
 from durable_demo.widgets.channels import PanelChannel, TraceChannel
 from durable_demo.widgets.detached import run_detached
 from durable_demo.widgets.feed import Feed, FoldChannel, Message
-from durable_demo.widgets.following import Following
+from durable_demo.widgets.following import Following, run_of
 from durable_demo.widgets.run_verbs import act_on
 
 if TYPE_CHECKING:
@@ -251,6 +251,14 @@ class LiveTrace(anywidget.AnyWidget):
         if self.run is None:
             raise NotPossible("no workflow is shown here", remedy="start one: `panel.start_monty()`, or Start Monty")
         return await act_on(self.run, verb)
+
+    def _show(self, run: Run | str) -> None:
+        """Shows the one workflow that this widget is for; without it there is no widget."""
+        try:
+            self._watched.follow(run_of(self._demo, run))
+        except DemoError:
+            self.close()
+            raise
 
     # --- showing -----------------------------------------------------------------------------------------------------
 

@@ -1,6 +1,8 @@
 // The panel: title, tabs, and the buttons of the tab that is shown.
 import { createAction, createNotice, createRunActions } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
+import { createBreakBanner } from "./break_banner.js";
+import { createBreakView } from "./break_view.js";
 import { createChatView, showsMonty } from "./chat_view.js";
 import { createCompareView } from "./compare_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
@@ -109,6 +111,11 @@ export function createPanel(feed, outbox, memory) {
   const chat = createChatView(feed, notice, outbox, voice, go);
   const timeline = createTimelineView(feed, notice, go);
   const history = createHistoryView(feed, notice, go);
+  const breaking = createBreakView(feed, notice, voice, go);
+  const banner = createBreakBanner(feed, () => {
+    go("break");
+    breaking.askReset();
+  });
   const runs = createRunsView(feed, notice, go);
   const compare = createCompareView(feed, notice, go);
   const subjects = [timeline, history].map(() => createSubject(feed.trace, () => go("runs")));
@@ -122,6 +129,10 @@ export function createPanel(feed, outbox, memory) {
   const startOptions = h("div", {}, startForm.el);
   const running = bar("Workflow", runActions.slice(0, -1).map((action) => action.el));
   const clear = runActions.at(-1);
+  function showBreaking(visible) {
+    breaking.show(visible);
+    banner.show(!visible);
+  }
   const view = (name, label, { el, actions = [], show }, bars = [], above = []) => {
     const own = actions.length > 0 ? [bar(label, actions)] : [];
     return { name, label: [label], panel: h("div", {}, ...above, el), bars: [...bars, ...own], show };
@@ -131,6 +142,7 @@ export function createPanel(feed, outbox, memory) {
     { ...view("trace", "Workflow Trace", { el: trace.el, actions: [clear.el] }, [running]), label: ["Workflow Trace", dot] },
     view("timeline", "Timeline", timeline, [running], [subjects[0].el]),
     view("history", "Event History", history, [running], [subjects[1].el]),
+    view("break", "Break it", { ...breaking, show: showBreaking }),
     view("runs", "Runs", runs, [startMany, startOptions]),
     view("compare", "Compare", compare),
   ];
@@ -145,6 +157,7 @@ export function createPanel(feed, outbox, memory) {
     tabs.el,
     h("div", { class: "dd-bar" }, ...bars),
     disconnection.el,
+    banner.el,
     alerts.el,
     notice.el,
     startOptions,
@@ -167,12 +180,12 @@ export function createPanel(feed, outbox, memory) {
     setDisconnected(lost) {
       el.classList.toggle("dd-lost", lost);
       disconnection.set(lost);
-      for (const part of [start, startForm, ...runActions, chat, timeline, history, runs, compare]) part.setDisconnected(lost);
+      for (const part of [start, startForm, ...runActions, chat, timeline, history, breaking, banner, runs, compare]) part.setDisconnected(lost);
     },
     dispose() {
       unlisten();
       unlistenOutbox();
-      for (const part of [trace, chat, timeline, history, runs, compare, voice]) part.dispose();
+      for (const part of [trace, chat, timeline, history, breaking, banner, runs, compare, voice]) part.dispose();
     },
   };
 }
@@ -184,7 +197,7 @@ export default function panelWidget() {
   let memory;
   return {
     initialize({ model }) {
-      feed = feedOf(model, ["trace", "panel", "chat", "timeline", "history", "runs", "compare"]);
+      feed = feedOf(model, ["trace", "panel", "chat", "timeline", "history", "break", "recovery", "chat_recovery", "runs", "compare"]);
       outbox = createOutbox(feed);
       memory = createMemory(model.get("key"));
     },

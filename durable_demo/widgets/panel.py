@@ -15,8 +15,11 @@ from durable_demo.conversation import Conversation
 from durable_demo.errors import DemoError, ServerUnreachable, SessionClosed, WorkflowNotFound
 from durable_demo.vocabulary import CHAT, MONTY
 from durable_demo.widgets import assets
+from durable_demo.widgets.break_channel import ChatRecoveryChannel, RecoveryChannel
+from durable_demo.widgets.breaking import Breaking
 from durable_demo.widgets.chatting import Chatting
 from durable_demo.widgets.feed import FoldChannel
+from durable_demo.widgets.following import run_of
 from durable_demo.widgets.history_channel import HistoryChannel
 from durable_demo.widgets.listing import Listing
 from durable_demo.widgets.live import Command, LiveTrace, Reply, Work
@@ -31,6 +34,7 @@ if TYPE_CHECKING:
     from durable_demo.background import Pending
     from durable_demo.client import Runs
     from durable_demo.comparison import Comparison
+    from durable_demo.recovery import Recovery
     from durable_demo.run import Answer, Run
     from durable_demo.session import Session
     from durable_demo.timeline import Timeline
@@ -43,11 +47,16 @@ STATIC_BARS = 60
 """Bars of a timeline in the static form."""
 STATIC_RUNS = 20
 """Workflows of the table in the static form."""
+STATIC_INCIDENTS = 40
+"""Lines of the stopwatch in the static form."""
 RUN_SCRIPTS = (
     "subject.js", *TIMELINE_SCRIPTS, "history_filter.js", "history_json.js", "web_link.js", "history_view.js",
     "runs_row.js", "runs_view.js", "start_form.js", "compare_plot.js", "compare_table.js", "compare_view.js",
+    "break_poll.js", "break_cards.js", "break_stopwatch.js", "break_view.js", "break_banner.js",
 )  # fmt: skip
-RUN_STYLES = ("timeline_view.css", "history_view.css", "runs_view.css", "start_form.css", "compare_view.css")
+RUN_STYLES = (
+    "timeline_view.css", "history_view.css", "runs_view.css", "start_form.css", "compare_view.css", "break_view.css",
+)  # fmt: skip
 CHAT_SCRIPTS = (
     "markdown.js", "outbox.js", "turn_view.js", "transcript.js", "composer.js", "chat_bar.js", "chat_view.js",
 )  # fmt: skip
@@ -74,13 +83,16 @@ class Panel(LiveTrace):
         except SessionClosed:
             self.close()
             raise
-        self._chatting = Chatting(demo, self._feed, self._panel)
+        self._chat_recovery = ChatRecoveryChannel(self._feed)
+        self._chatting = Chatting(demo, self._feed, self._panel, self._chat_recovery)
         self._followings.append(self._chatting.following)
         self._listing = Listing(demo, self._feed, self._panel)
+        self._breaking = Breaking(demo, self._feed, self._recovery, self._chat_recovery)
         self._panel.show(web_ui=web_ui)
         demo.before_settle.append(self._prepare)
         # Of several starts, and an attach before them, each sees what the one before it has done.
         self._one_start = LoopLock()
+        demo.background.spawn(self._breaking.look(), name="look at the stack")
         if attach:
             self._hand_over("attach to running workflows", self._attach)
 
@@ -122,7 +134,7 @@ class Panel(LiveTrace):
         Raises:
             InvalidInput: Not a Workflow ID.
         """
-        found = [self._demo.attach(run) if isinstance(run, str) else run for run in runs]
+        found = [run_of(self._demo, run) for run in runs]
         return self._hand_over("compare workflows", lambda: self._listing.compare(found))
 
     def watch(self, run: Run | str) -> Run:
@@ -134,7 +146,7 @@ class Panel(LiveTrace):
         Raises:
             InvalidInput: Not a Workflow ID.
         """
-        found = self._demo.attach(run) if isinstance(run, str) else run
+        found = run_of(self._demo, run)
         self._watched.follow(found)
         return found
 
@@ -239,18 +251,34 @@ class Panel(LiveTrace):
         """
         return await self._chatting.following.until(predicate, timeout)
 
+    # --- what is broken ----------------------------------------------------------------------------------------------
+
+    @property
+    def recovery(self) -> Recovery:
+        """What became of the workflow in the trace since something was broken; another object for another workflow."""
+        self._watched.go_on()
+        return self._recovery.fold
+
+    @property
+    def chat_recovery(self) -> Recovery:
+        """The same of the conversation."""
+        self._chatting.following.go_on()
+        return self._chat_recovery.fold
+
     # --- inside ------------------------------------------------------------------------------------------------------
 
     def close(self) -> None:
         """Takes the widget away and follows no more; the workflows go on."""
         if self._prepare in self._demo.before_settle:
             self._demo.before_settle.remove(self._prepare)
+        self._breaking.close()
         super().close()
 
     async def _prepare(self) -> None:
-        """Reads what the static form shows: nothing else asks for the table where there is no browser."""
+        """Reads what the static form shows: nothing else asks for it where there is no browser."""
         with suppress(DemoError):  # the table says it
             await self._listing.refresh()
+        await self._breaking.look()
 
     async def _attach(self) -> None:
         async with self._one_start:
@@ -267,7 +295,8 @@ class Panel(LiveTrace):
 
     def _more_channels(self) -> Sequence[FoldChannel[Any, Any]]:
         self._timeline, self._entries = TimelineChannel(self._feed), HistoryChannel(self._feed)
-        return self._timeline, self._entries
+        self._recovery = RecoveryChannel(self._feed)
+        return self._timeline, self._entries, self._recovery
 
     def _commands(self) -> dict[str, Command]:
         async def start() -> Reply:
@@ -301,6 +330,7 @@ class Panel(LiveTrace):
             **super()._commands(),
             **self._chatting.commands(),
             **self._listing.commands(),
+            **self._breaking.commands(),
             "start_monty": Command(lambda: start),
             "start_many": Command(start_many, dict.fromkeys(START_FIELDS, str), alerts=False),
             "watch": Command(watch, {"workflow_id": str}),
@@ -319,5 +349,8 @@ class Panel(LiveTrace):
             shown.append(self._listing.table.static(STATIC_RUNS))
         if self._listing.comparison.compared:
             shown.append(self._listing.comparison.static())
+        for stopwatch, followed in ((self._recovery, self.run), (self._chat_recovery, self._chatting.following.run)):
+            if followed and stopwatch.fold.status:
+                shown.append(stopwatch.static(STATIC_INCIDENTS))
         pages, texts = zip(*shown, strict=True)
         return "\n<hr>\n".join(pages), "\n\n".join(texts)

@@ -117,4 +117,5 @@ def _workflow(item: RunSummary) -> Message:
         "iterations": item.iterations,
         "quotes": item.quotes,
         "messages": item.messages,
+        "problem": one_line(item.problem),
     }

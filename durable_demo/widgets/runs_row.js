@@ -95,12 +95,15 @@ export function createRunRow(workflow_id, notice, on) {
   const statusIcon = h("span", { class: "dd-chip-icon" });
   const statusText = h("span", {});
   const chip = h("span", { class: "dd-chip" }, statusIcon, statusText);
+  const mark = h("span", {});
+  const why = h("span", { class: "dd-hidden" });
+  const stuck = h("span", { class: "dd-rt-stuck" }, mark, why);
   const day = h("span", {});
   const time = h("span", {});
   const started = h("time", {}, day, " ", time);
   const watch = createRunsButton(notice, "Watch", on.watch, { about: workflow_id });
   const more = createRunsButton(notice, "More", on.more, { about: `actions for ${workflow_id}`, "aria-haspopup": "menu", "aria-expanded": "false", onkeydown: onMoreKey });
-  const contents = [[checkbox], [h("code", {}, workflow_id), " ", h("span", { class: "dd-rt-below" }, kind, title, shown)], [], [chip], [started], [], [], [], [], [h("span", { class: "dd-rt-buttons" }, watch.el, more.el)]];
+  const contents = [[checkbox], [h("code", {}, workflow_id), " ", h("span", { class: "dd-rt-below" }, kind, title, shown)], [], [chip, stuck], [started], [], [], [], [], [h("span", { class: "dd-rt-buttons" }, watch.el, more.el)]];
   // The roles are those of a table anyway; some browsers forget them where the style sheet makes cards of the rows.
   const cells = contents.map((content, place) => {
     const name = RUN_COLUMNS[place];
@@ -134,6 +137,9 @@ export function createRunRow(workflow_id, notice, on) {
       statusIcon.replaceChildren(icon(run.status));
       setAttribute(chip, "data-status", run.status);
     }
+    setAttribute(stuck, "title", run.problem || null);
+    setText(mark, run.problem ? " cannot go on" : "");
+    setText(why, run.problem ? `: ${run.problem}` : "");
     setText(day, calendar(run.started).slice(0, -9));
     setText(time, clock(run.started));
     setAttribute(started, "datetime", run.started);

@@ -249,7 +249,7 @@ export function timelineLegend(frame) {
     ["update", "Update", mark("update")],
     ["problem", "problem", mark("problem")],
     ["gap", "no Worker", [timelineRect("dd-tl-gap", 1, 0, width, 14 * unit, { fill: `url(#${frame.id}-gap)` })]],
-    ["seam", "continue-as-new", rule("dd-tl-seam")],
+    ["seam", "next run", rule("dd-tl-seam")],
     ["now", "now", rule("dd-tl-now")],
   ].flatMap(([look, name, shapes]) => (present.has(look) ? [[name, shapes]] : []));
 }

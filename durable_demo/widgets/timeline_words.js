@@ -8,7 +8,7 @@ const TIMELINE_KINDS = {
   signal: "Signal",
   update: "Update",
   child: "Child Workflow",
-  seam: "Continue-As-New",
+  seam: "Next run",
   gap: "No Worker",
   problem: "Problem",
   workflow: "Workflow",

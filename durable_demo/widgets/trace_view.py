@@ -30,6 +30,5 @@ class TraceView(LiveTrace):
     _css = assets.style(*STYLES)
 
     def __init__(self, demo: Session, run: Run | str) -> None:
-        found = demo.attach(run) if isinstance(run, str) else run
         super().__init__(demo)
-        self._watched.follow(found)
+        self._show(run)

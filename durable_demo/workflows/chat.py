@@ -23,6 +23,7 @@ from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 with workflow.unsafe.imports_passed_through():
     from durable_demo.agent.model import ToolCall
     from durable_demo.errors import InvalidInput
+    from durable_demo.tuning import FIRST_MODEL_RETRY, HEARTBEAT_TIMEOUT
     from durable_demo.workflows.chat_activities import TOOL_ACTIVITIES, ModelRequest, ask_model, introduce_agent
     from durable_demo.workflows.chat_data import (
         BUSY,
@@ -42,16 +43,15 @@ with workflow.unsafe.imports_passed_through():
         TurnStatus,
         UserMessage,
     )
+    from durable_demo.workflows.given import read_input, read_signal
 
 TITLE_LENGTH = 60
-HEARTBEAT_TIMEOUT = timedelta(seconds=2)
-"""A dead Worker is noticed this soon."""
 INTRODUCTION_TIMEOUT = timedelta(seconds=3)
 """It takes no time; so a Worker that dies meanwhile is noticed this soon."""
 MODEL_TIMEOUT = timedelta(minutes=2)
 TOOL_TIMEOUT = timedelta(seconds=20)
 RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=300),
+    initial_interval=FIRST_MODEL_RETRY,
     backoff_coefficient=2.0,
     maximum_interval=timedelta(seconds=10),
     maximum_attempts=10,  # an attempt is used up by a Worker that dies, never by one that is not there
@@ -68,9 +68,9 @@ class ChatWorkflow:
     """
 
     @workflow.init
-    def __init__(self, chat: ChatInput) -> None:
-        self._input = chat
-        self._state = chat.state or ChatState()
+    def __init__(self, *given: Any) -> None:
+        self._input, self._refusal = read_input(ChatInput, given)
+        self._state = self._input.state or ChatState()
         self._current: ChatTurn | None = None
         self._stopping: set[str] = set()
         self._stopped_early: list[str] = []
@@ -79,12 +79,15 @@ class ChatWorkflow:
         self._ended = False
 
     @workflow.run
-    async def run(self, chat: ChatInput) -> ChatResult:
-        """Answers what comes, until the conversation is ended."""
-        try:
-            chat.checked()
-        except InvalidInput as error:
-            raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from error
+    async def run(self, *_given: Any) -> ChatResult:
+        """Answers what comes, until the conversation is ended.
+
+        Args:
+            _given: One `ChatInput`; without it, the defaults.
+        """
+        if self._refusal:
+            self._ended = True
+            raise self._refusal
         try:
             if self._state.agent is None:
                 self._state.agent = await workflow.execute_activity(
@@ -240,8 +243,15 @@ class ChatWorkflow:
             raise ApplicationError("the conversation is busy: send the message again in a moment", type=BUSY)
 
     @workflow.signal
-    def stop_answer(self, message_id: str = "") -> None:
-        """Stops the answer in hand, or that to one message, also before that comes; the others are answered."""
+    def stop_answer(self, *given: Any) -> None:
+        """Stops the answer in hand, or that to one message, also before that comes; the others are answered.
+
+        Args:
+            given: The id of the message, if it is to be that one.
+        """
+        message_id = read_signal(str, given or [""])
+        if message_id is None:
+            return
         turn = self._state.find(message_id) if message_id else self._current or self._next()
         if turn is None:
             if message_id:
@@ -252,7 +262,7 @@ class ChatWorkflow:
             self._end(turn, "stopped")
 
     @workflow.signal
-    def end_conversation(self) -> None:
+    def end_conversation(self, *_surplus: Any) -> None:
         """Ends the conversation, once everything that was sent is answered."""
         self._ending = True
 

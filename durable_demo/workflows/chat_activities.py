@@ -11,6 +11,7 @@ import inspect
 import json
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import cache
@@ -28,6 +29,8 @@ from durable_demo.workflows.chat_data import Agent, AgentReply, sentences
 
 HEARTBEAT_INTERVAL_S = 0.15
 """Heartbeats bring the text to those who watch, and a stop to the Activity."""
+breaks_off: ContextVar[Callable[[int], bool] | None] = ContextVar("breaks_off", default=None)
+"""Whether an answer breaks off after so many characters, as a connection to a model may; None: it does not."""
 MAX_RESULT_BYTES = 4_000
 """Of a tool's result: a larger one would crowd the conversation out of the model's context."""
 
@@ -63,9 +66,16 @@ async def ask_model(request: ModelRequest) -> AgentReply:
     """
     model = chosen().model
     pieces: list[str] = []
+
+    def write(piece: str) -> None:
+        pieces.append(piece)
+        broken = breaks_off.get()
+        if broken is not None and broken(sum(map(len, pieces))):
+            raise ModelUnavailable("The answer broke off in the middle", remedy="it is asked again")
+
     async with _heartbeats(lambda: {"text": "".join(pieces)}):
         try:
-            return AgentReply(await model.reply(request.messages, pieces.append), _agent())
+            return AgentReply(await model.reply(request.messages, write), _agent())
         except asyncio.CancelledError:
             details = activity.cancellation_details()
             if details is None or not details.cancel_requested:

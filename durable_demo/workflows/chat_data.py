@@ -307,7 +307,7 @@ def _newest(turns: list[ChatTurn], room: int) -> list[ChatTurn]:
 
 
 def _size(turn: ChatTurn) -> int:
-    return len(json.dumps(asdict(turn), ensure_ascii=False).encode())
+    return len(json.dumps(asdict(turn), ensure_ascii=False).encode(errors="surrogatepass"))
 
 
 def sentences(parts: Iterable[str]) -> str:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import math
 import re
+from datetime import timedelta
 
 from durable_demo.errors import InvalidInput
 
 PLAIN_ID = re.compile(r"[A-Za-z0-9._-]{1,64}\Z")
 """What a Workflow ID or the id of a message may look like."""
 PLAIN_ID_WORDS = "1 to 64 letters, digits, dots, underscores and hyphens"
+LONGEST_TIMEOUT = timedelta(days=30)
 
 
 def number(name: str, value: object, *, least: float = -math.inf, above: float = -math.inf, most: float) -> float:
@@ -25,6 +27,16 @@ def number(name: str, value: object, *, least: float = -math.inf, above: float =
         bound = f"more than {above:g}" if above > -math.inf else f"at least {least:g}"
         raise InvalidInput(f"{name} must be {bound} and at most {most:g} seconds, not {str(value)[:40]}")
     return float(value)
+
+
+def patience(value: object) -> timedelta:
+    """How long to wait: a `timeout` as people pass it, in seconds or as a timedelta.
+
+    Raises:
+        InvalidInput: It is neither, below 0 or above 30 days.
+    """
+    given = value.total_seconds() if isinstance(value, timedelta) else value
+    return timedelta(seconds=number("timeout", given, least=0.0, most=LONGEST_TIMEOUT.total_seconds()))
 
 
 def whole(name: str, value: object, least: int, most: int) -> None:

@@ -17,10 +17,12 @@ from typing import Any
 
 from temporalio import activity, workflow
 from temporalio.common import RetryPolicy
-from temporalio.exceptions import ActivityError, ApplicationError
+from temporalio.exceptions import ActivityError
 from temporalio.exceptions import TimeoutError as ActivityTimeoutError
 
 from durable_demo.errors import InvalidInput
+from durable_demo.tuning import FIRST_RETRY, HEARTBEAT_TIMEOUT
+from durable_demo.workflows.given import read_input, read_signal
 from durable_demo.workflows.monty_data import (
     Checkpoint,
     MontyPythonInput,
@@ -35,13 +37,9 @@ from durable_demo.workflows.quotes import QUOTES, check_quotes
 
 HEARTBEAT_INTERVAL_S = 0.5
 """Heartbeats bring pause, stop and cancel to the Activity, so they come at least this often."""
-HEARTBEAT_TIMEOUT = timedelta(seconds=2)
-"""A dead Worker is noticed this soon."""
 SLEEP_MARGIN = timedelta(seconds=30)
 """An attempt may take this much longer than its sleep."""
-RETRY = RetryPolicy(
-    initial_interval=timedelta(milliseconds=200), backoff_coefficient=1.5, maximum_interval=timedelta(seconds=2)
-)
+RETRY = RetryPolicy(initial_interval=FIRST_RETRY, backoff_coefficient=1.5, maximum_interval=timedelta(seconds=2))
 
 
 # --- workflow --------------------------------------------------------------------------------------------------------
@@ -56,7 +54,8 @@ class MontyPythonWorkflow:
     """
 
     @workflow.init
-    def __init__(self, monty: MontyPythonInput) -> None:
+    def __init__(self, *given: Any) -> None:
+        monty, self._refusal = read_input(MontyPythonInput, given)
         self._input = monty
         self._state = monty.state or MontyPythonState(
             started_at=workflow.info().workflow_start_time.timestamp(),
@@ -68,13 +67,15 @@ class MontyPythonWorkflow:
         self._final_status: str | None = None
 
     @workflow.run
-    async def run(self, monty: MontyPythonInput) -> MontyPythonResult:
-        """Runs until it is stopped, or until its `iterations` are done."""
-        try:
-            monty.checked()
-        except InvalidInput as error:
+    async def run(self, *_given: Any) -> MontyPythonResult:
+        """Runs until it is stopped, or until its `iterations` are done.
+
+        Args:
+            _given: One `MontyPythonInput`; without it, the defaults.
+        """
+        if self._refusal:
             self._final_status = "failed"
-            raise ApplicationError(str(error), type="InvalidInput", non_retryable=True) from error
+            raise self._refusal
         try:
             await self._iterate()
         except asyncio.CancelledError:
@@ -190,24 +191,27 @@ class MontyPythonWorkflow:
     # --- handlers ----------------------------------------------------------------------------------------------------
 
     @workflow.signal
-    def stop_workflow(self) -> None:
+    def stop_workflow(self, *_surplus: Any) -> None:
         """Stops gracefully: the running sleep ends at once, without its quote."""
         self._state.should_exit = True
 
     @workflow.signal
-    def pause(self, seen: Seen | None = None) -> None:
-        """Freezes the sleep and its progress; `seen` is how far the sender saw it come."""
+    def pause(self, *seen: Any) -> None:
+        """Freezes the sleep and its progress; a `Seen` says how far the sender saw it come."""
         self._state.paused = True
-        self._seen = seen
+        self._seen = read_signal(Seen, seen)
 
     @workflow.signal
-    def resume(self) -> None:
+    def resume(self, *_surplus: Any) -> None:
         """Goes on from where it was frozen."""
         self._state.paused = False
 
     @workflow.update
-    def add_quotes(self, quotes: list[str]) -> int:
+    def add_quotes(self, quotes: Any) -> int:
         """Takes people's own quotes; they are delivered next.
+
+        Args:
+            quotes: A list of texts; whatever else comes is refused by `check_quotes`, in words of ours.
 
         Returns:
             How many own quotes the workflow has now.
@@ -218,7 +222,7 @@ class MontyPythonWorkflow:
         return len(self._state.own_quotes)
 
     @add_quotes.validator
-    def _check_add_quotes(self, quotes: list[str]) -> None:
+    def _check_add_quotes(self, quotes: Any) -> None:
         if self._state.should_exit or self._final_status is not None:
             raise InvalidInput("the workflow is stopping and takes no more quotes")
         check_quotes(quotes, self._state.own_quotes)

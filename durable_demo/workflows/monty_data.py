@@ -150,6 +150,10 @@ class MontyPythonInput:
         if self.iterations is not None:
             whole("iterations", self.iterations, 1, 1_000_000)
         whole("history_limit", self.history_limit, 20, 10_000)
+        if self.state is not None and (step := self.state.step) is not None:
+            number("sleep", step.sleep, least=0.0, most=MAX_SLEEP_S)
+            number("elapsed", step.elapsed, least=0.0, most=step.sleep)
+            number("progress_interval", step.progress_interval, least=0.05, most=60.0)
         return replace(self, quotes=check_quotes(self.quotes) if self.quotes != [] else [])
 
 

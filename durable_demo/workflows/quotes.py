@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from durable_demo.errors import InvalidInput
 
@@ -55,7 +55,7 @@ def check_quotes(new: object, existing: Sequence[str] = ()) -> list[str]:
         InvalidInput: Not a list of texts; none; a text that is empty, longer than MAX_QUOTE_LENGTH characters or holds
             control characters; a duplicate (ignoring case); or more than MAX_OWN_QUOTES together.
     """
-    if isinstance(new, str) or not isinstance(new, Iterable):
+    if isinstance(new, str | Mapping) or not isinstance(new, Iterable):
         raise InvalidInput(f"quotes must be a list of texts, not {type(new).__name__}", remedy='pass quotes=["..."]')
     taken = {quote.casefold() for quote in (*QUOTES, *existing)}
     checked: list[str] = []

@@ -10,12 +10,12 @@ import subprocess
 import sys
 from pathlib import Path
 
-import axe_playwright_python
 import psutil
 import pytest
 from playwright.async_api import Browser
 
 from durable_demo import Session
+from tests import axe
 from tests.browser.conftest import OpenNotebook
 from tests.browser.jupyterlab import DEADLINE_S, SCREENSHOTS, Lab, Notebook, PanelView, Theme, expect
 from tests.browser.test_lab import CLEAN, PANEL, QUOTE, SESSION, clean
@@ -28,7 +28,6 @@ pytestmark = [
 ]
 
 TABS = ("Chat", "Workflow Trace", "Timeline", "Event History", "Runs", "Compare")
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 QUICK = "panel.start_many(3, min_sleep=0.3, max_sleep=0.9, seed=7, iterations=4)"
 
 
@@ -44,14 +43,7 @@ async def opened(open_notebook: OpenNotebook, lab: Lab, name: str, *cells: str) 
 
 async def violations(panel: PanelView) -> list[str]:
     """What axe finds in the panel."""
-    page = panel.page
-    await page.evaluate(AXE)
-    found = await page.evaluate("axe.run('.durable-demo', {resultTypes: ['violations']})")
-    return [
-        f"{violation['id']}: {node['html'][:200]} ({node['failureSummary'][:200]})"
-        for violation in found["violations"]
-        for node in violation["nodes"]
-    ]
+    return await axe.violations(panel.page)
 
 
 async def test_several_workflows_are_started_with_own_quotes_and_acted_on_in_the_table(
@@ -261,7 +253,7 @@ async def test_an_executed_notebook_is_readable_without_widgets_and_without_a_ne
     open_notebook: OpenNotebook, lab: Lab, chromium: Browser, tmp_path: Path
 ) -> None:
     """Papermill, then nbconvert's page offline, what GitHub keeps, the text, and a Lab that does not trust it."""
-    source = lab.notebooks / "02_watch_and_compare_many_workflows.ipynb"
+    source = lab.notebooks / "05_watch_and_compare_many_workflows.ipynb"
     command = [sys.executable, "-m", "durable_demo", "run", str(source), "--out", str(tmp_path)]
     done = await asyncio.to_thread(
         subprocess.run,

@@ -14,7 +14,9 @@ from durable_demo import events as e
 from durable_demo.background import BackgroundLoop
 from durable_demo.chat import Chat
 from durable_demo.entries import HistoryEntry, Item, PendingWork
-from durable_demo.run import Answer, RunStatus
+from durable_demo.faults import Break, Faults, Incident
+from durable_demo.run import Answer, Run, RunStatus
+from durable_demo.stack import StackInfo
 from durable_demo.workflows.chat_data import ChatReply
 
 
@@ -38,7 +40,7 @@ class RecordingComm(BaseComm):
             self.sent.append(data["content"])
 
 
-class FakeRun:
+class FakeRun(Run):
     """A workflow whose events a test pushes."""
 
     def __init__(self, workflow_id: str = "monty-python-00000001") -> None:
@@ -57,7 +59,7 @@ class FakeRun:
     def common(self, *, tick: bool = False) -> dict[str, Any]:
         self._count += not tick
         return {
-            "timestamp": f"2025-01-19T10:30:{self._count:02}.000Z",
+            "timestamp": f"2025-01-19T10:{30 + self._count // 60}:{self._count % 60:02}.000Z",
             "workflow_id": self.id,
             "run_id": "run",
             "offset": f"{self._count:08}",
@@ -183,6 +185,56 @@ class Listed:
         return self.run.id
 
 
+class FakeBreakIt:
+    """Notes what it is told, and breaks nothing.
+
+    Attributes:
+        verbs: What it was told, with arguments.
+        error: What the next verbs raise.
+        now: What is broken.
+        seen: What the supervisor saw.
+    """
+
+    def __init__(self) -> None:
+        self.on_break: list[Callable[[Break], None]] = []
+        self.verbs: list[tuple[Any, ...]] = []
+        self.error: Exception | None = None
+        self.now = Faults()
+        self.seen: list[Incident] = []
+
+    def faults(self) -> Faults:
+        return self.now
+
+    def incidents(self, since: str = "") -> list[Incident]:
+        return [incident for incident in self.seen if incident.timestamp >= since]
+
+    def __getattr__(self, verb: str) -> Callable[..., Coroutine[Any, Any, Break]]:
+        if verb.startswith("_"):
+            raise AttributeError(verb)
+
+        async def tell(*arguments: Any) -> Break:
+            if self.error is not None:
+                raise self.error
+            self.verbs.append((verb, *arguments))
+            now = e.format_timestamp(datetime.now(UTC))
+            done = Break(kind=verb, timestamp=now, done=f"{verb} is done.", expected="All goes on.")
+            for callback in self.on_break:
+                callback(done)
+            return done
+
+        return tell
+
+
+@dataclass
+class FakeStack:
+    """What runs, as a test says."""
+
+    running: StackInfo | None = None
+
+    def info(self) -> StackInfo | None:
+        return self.running
+
+
 @dataclass
 class FakeSession:
     """What a widget uses of a session."""
@@ -197,6 +249,16 @@ class FakeSession:
     start_error: Exception | None = None
     started: bool = True
     web_ui: dict[str, str] | None = None
+    break_it: FakeBreakIt = field(default_factory=FakeBreakIt)
+    stack: FakeStack = field(default_factory=FakeStack)
+    reset_error: Exception | None = None
+    resets: int = 0
+
+    async def reset(self) -> str:
+        self.resets += 1
+        if self.reset_error is not None:
+            raise self.reset_error
+        return "Reset in 1.0 s."
 
     async def start_monty(self, **options: Any) -> FakeRun:
         await asyncio.sleep(0.01)

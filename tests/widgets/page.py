@@ -16,6 +16,7 @@ from playwright.async_api import Page
 
 from durable_demo import events as e
 from durable_demo.widgets import Panel, TraceView, assets
+from durable_demo.widgets.break_channel import BreakChannel, ChatRecoveryChannel, RecoveryChannel
 from durable_demo.widgets.channels import ChatChannel, PanelChannel, TraceChannel
 from durable_demo.widgets.compare_channel import CompareChannel
 from durable_demo.widgets.feed import Feed, FoldChannel, Message
@@ -121,7 +122,9 @@ class WidgetPage:
         """Loads the page; the views then wait for the kernel."""
         module = MODULES[widget]
         if widget == "panel":
-            for channel in (TimelineChannel, HistoryChannel, RunsChannel, CompareChannel):
+            for channel in (TimelineChannel, HistoryChannel, RunsChannel, CompareChannel, BreakChannel):
+                channel(self.feed)
+            for channel in (RecoveryChannel, ChatRecoveryChannel):
                 channel(self.feed)
         await self._open(module._esm, module._css, theme, views, width, height)
 

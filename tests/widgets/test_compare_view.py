@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import axe_playwright_python
 import pytest
 from playwright.async_api import Locator, expect
 
@@ -15,6 +14,7 @@ from durable_demo.comparison import Comparison
 from durable_demo.figures import KEPT_TIMES, Measured
 from durable_demo.widgets.compare_channel import CompareChannel
 from durable_demo.widgets.feed import Message
+from tests.axe import violations
 from tests.test_comparison import chat, monty
 from tests.widgets.page import WidgetPage
 from tests.widgets.test_views import CONTRAST
@@ -26,7 +26,6 @@ SCRIPTS = (
     "compare_plot.js", "compare_table.js", "compare_view.js",
 )  # fmt: skip
 STYLES = ("base.css", "panel.css", "trace_view.css", "compare_view.css")
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 FAST = monty("monty-python-1a2b3c4d", 1, 2, 3)
 SLOW = monty("monty-python-5e6f7a8b", 3, 4, 5, 9)
 RUNNING = monty("monty-python-99999999", 2, 2, 2, ended=False)
@@ -363,11 +362,9 @@ async def test_all_times_of_eight_workflows_are_drawn_with_one_node_each(widget_
 async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPage, theme: str, width: int) -> None:
     channel = await opened(widget_page, theme=theme, width=width)
     page = widget_page.page
-    await page.evaluate(AXE)
 
     async def clean() -> None:
-        found = await page.evaluate("() => axe.run('.durable-demo')")
-        assert [f"{rule['id']}: {node['html']}" for rule in found["violations"] for node in rule["nodes"]] == []
+        assert await violations(page) == []
         assert await page.evaluate(CONTRAST) == []
 
     await clean()

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from playwright.async_api import Locator, expect
 
@@ -15,6 +13,7 @@ from durable_demo.entries import HistoryEntry
 from durable_demo.entry_log import MAX_ENTRIES
 from durable_demo.widgets import assets
 from durable_demo.widgets.history_channel import HistoryChannel
+from tests.axe import violations
 from tests.widgets.page import WORKFLOW_ID, WidgetPage
 
 pytestmark = pytest.mark.browser
@@ -25,7 +24,6 @@ SCRIPTS = (
 )  # fmt: skip
 STYLES = ("base.css", "panel.css", "trace_view.css", "history_view.css")
 WEB_UI = {"direct": "http://127.0.0.1:6665", "path": "/proxy/absolute/6665", "namespace": "default"}
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 REFUSED = "this entry of the Event History is not kept any more"
 
 
@@ -534,20 +532,14 @@ async def test_axe_finds_nothing(history: HistoryPage, theme: str, width: int) -
     await history.answer()
     await row(history, 5).click()
     await history.answer(ok=False, message=REFUSED)
-    await history.page.evaluate(AXE)
-
-    async def violations() -> list[str]:
-        found = await history.page.evaluate("axe.run('.durable-demo')")
-        return [f"{item['id']}: {item['nodes'][0]['html']}" for item in found["violations"]]
-
-    assert await violations() == []
+    assert await violations(history.page) == []
     await history.search.fill("no such thing")
     await expect(history.page.get_by_text("No event matches the filter.")).to_be_visible()
-    assert await violations() == []
+    assert await violations(history.page) == []
     history.channel.restart()
     await history.at.deliver()
     await expect(history.page.get_by_text("No event history yet")).to_be_visible()
-    assert await violations() == []
+    assert await violations(history.page) == []
 
 
 @pytest.mark.parametrize("width", [400, 900, 1400])

@@ -347,42 +347,6 @@ async def test_an_error_of_a_method_is_raised_where_it_is_awaited_and_shown(sess
     await eventually(lambda: len(session.background.unseen_errors()) == 1, "assert_clean gets what nobody awaited")
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        None,
-        7,
-        "hello",
-        [],
-        {},
-        {"t": 5},
-        {"t": "unknown"},
-        {"t": "shown", "page": 1, "shown": True},
-        {"t": "shown", "page": "p1", "shown": "no"},
-        {"t": "command"},
-        {"t": "command", "id": 5, "name": "stop", "args": {}},
-        {"t": "command", "id": "x", "name": ["stop"], "args": {}},
-        {"t": "command", "id": "x", "name": "stop", "args": None},
-        {"t": "command", "id": "x", "name": "__init__", "args": {}},
-        {"t": "command", "id": "x", "name": "stop", "args": {"run": "other"}},
-        {"t": "command", "id": "x", "name": "clear", "args": {"all": True}},
-        {"t": "command", "id": "x", "name": "dismiss", "args": {"alert": "1"}},
-        {"t": "command", "id": "x", "name": "start_monty", "args": {"min_sleep": 1e99}},
-    ],
-)
-async def test_what_is_not_understood_is_answered_with_an_error_and_does_nothing(
-    session: FakeSession, content: object
-) -> None:
-    panel = make_panel(session)
-    await panel.start_monty()
-    receive(panel, content)
-    (answer,) = sent(panel, "answer")
-    assert answer["ok"] is False
-    assert "reload the page" in answer["message"]
-    assert session.begun[0].verbs == []
-    assert (await command(panel, "pause"))["ok"] is True
-
-
 async def test_hello_is_answered_from_any_thread(session: FakeSession) -> None:
     panel = make_panel(session)
     await panel.start_monty()

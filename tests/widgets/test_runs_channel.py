@@ -76,6 +76,7 @@ def test_a_row_has_what_the_table_shows(runs: RunsChannel, sent: list[Message]):
         "iterations": 1,
         "quotes": 0,
         "messages": None,
+        "problem": "",
     }
     number, row = message["rows"][1]
     assert number == 1

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import re
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
-import axe_playwright_python
 import pytest
 from playwright.async_api import Locator, expect
 
@@ -15,6 +14,7 @@ from durable_demo.client import Runs, RunSummary
 from durable_demo.figures import took
 from durable_demo.widgets.feed import Feed, Message
 from durable_demo.widgets.runs_channel import RunsChannel
+from tests.axe import violations
 from tests.widgets.page import WidgetPage
 from tests.widgets.test_views import CONTRAST
 
@@ -25,7 +25,6 @@ SCRIPTS = (
     "runs_row.js", "runs_view.js",
 )  # fmt: skip
 STYLES = ("base.css", "trace_view.css", "panel.css", "runs_view.css")
-AXE = Path(axe_playwright_python.__file__).with_name("axe.min.js").read_text(encoding="utf-8")
 NOW = datetime(2025, 1, 19, 10, 30, tzinfo=UTC)
 
 
@@ -228,6 +227,17 @@ async def test_no_row_jumps_when_another_one_is_shown(widget_page: WidgetPage, w
     await expect(widget_page.page.locator("[aria-current=true]")).to_have_count(1)
     assert await widget_page.page.evaluate(heights) == before
     assert len(set(before)) == 1
+
+
+async def test_a_workflow_that_cannot_go_on_says_so_and_why(widget_page: WidgetPage) -> None:
+    stuck = run(1, status="RUNNING", closed=None, problem="Its code <b>broke</b>. Why: a bug. Next: mend it")
+    channel = await listing(widget_page, run(0), stuck)
+    marks = widget_page.page.locator(".dd-rt-stuck")
+    await expect(marks.nth(0)).to_have_text(" cannot go on: Its code <b>broke</b>. Why: a bug. Next: mend it")
+    await expect(marks.nth(0)).to_have_attribute("title", stuck.problem)
+    await expect(marks.nth(1)).to_have_text("")
+    await show(widget_page, channel, run(0), replace(stuck, problem=""))
+    await expect(marks.nth(0)).to_have_text("")
 
 
 async def test_the_workflow_that_the_trace_shows_is_marked_in_words(widget_page: WidgetPage) -> None:
@@ -627,22 +637,15 @@ async def test_a_choice_can_be_cleared(widget_page: WidgetPage) -> None:
 # --- look ------------------------------------------------------------------------------------------------------------
 
 
-async def violations(page: WidgetPage) -> list[str]:
-    """What axe has to say, as `rule: element`."""
-    await page.page.evaluate(AXE)
-    found = await page.page.evaluate("() => axe.run('.durable-demo')")
-    return [f"{rule['id']}: {node['html'][:200]}" for rule in found["violations"] for node in rule["nodes"]]
-
-
 STATES = ("RUNNING", "COMPLETED", "FAILED", "CANCELED", "TERMINATED", "TIMED_OUT", "PAUSED", "STOPPING")
 
 
 @pytest.mark.parametrize(("width", "theme"), [(400, "dark"), (900, "light")])
 async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPage, theme: str, width: int) -> None:
     channel = await opened(widget_page, theme=theme, width=width)
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     await show(widget_page, channel)
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     await widget_page.show(widget_page.started())
     runs = [run(n, STATES[n % 8]) for n in range(1, 30)]
     shown = run(32, "RUNNING", workflow_id="monty-python-1a2b3c4d")
@@ -650,13 +653,13 @@ async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPa
     await fail(widget_page, channel)
     await choose(widget_page, shown)
     await more(widget_page, shown).click()
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     assert await widget_page.page.evaluate(CONTRAST) == []
     await widget_page.page.get_by_role("menuitem", name="Terminate").click()
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     assert await widget_page.page.evaluate(CONTRAST) == []
     await widget_page.page.evaluate("() => window.kernel.lose(true)")
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
 
 
 @pytest.mark.parametrize("width", [280, 320, 400, 600, 840, 900, 1000, 1100, 1130, 1320, 1400, 1920])

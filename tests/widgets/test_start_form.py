@@ -10,8 +10,9 @@ from playwright.async_api import Locator, expect
 
 from durable_demo.widgets.feed import Message
 from durable_demo.widgets.start_options import START_FIELDS, read_start_form
+from tests.axe import violations
 from tests.widgets.page import WidgetPage
-from tests.widgets.test_runs_view import answer, button, commands, violations
+from tests.widgets.test_runs_view import answer, button, commands
 from tests.widgets.test_views import CONTRAST
 
 pytestmark = pytest.mark.browser
@@ -281,13 +282,13 @@ async def test_reset_brings_back_what_was_there_first(widget_page: WidgetPage) -
 @pytest.mark.parametrize("width", [400, 900])
 async def test_axe_finds_nothing_and_all_text_has_contrast(widget_page: WidgetPage, theme: str, width: int) -> None:
     await opened(widget_page, theme=theme, width=width)
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     assert await widget_page.page.evaluate(CONTRAST) == []
     await submit(widget_page).click()
     await answer(widget_page, "start_many", ok=False, invalid=True, message="Seed must be smaller")
     await field(widget_page, "Iterations").fill("none")
     await field(widget_page, "Iterations").blur()
-    assert await violations(widget_page) == []
+    assert await violations(widget_page.page) == []
     assert await widget_page.page.evaluate(CONTRAST) == []
 
 

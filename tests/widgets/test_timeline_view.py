@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
 
-import axe_playwright_python
 import pytest
 from playwright.async_api import Locator, expect
 from temporalio.client import WorkflowHistory
@@ -19,12 +18,12 @@ from durable_demo.timeline import Timeline
 from durable_demo.widgets.feed import Channel, Feed, Message, Row
 from durable_demo.widgets.timeline_channel import TimelineChannel
 from durable_demo.widgets.timeline_view import SCRIPTS, STYLES, TimelineView
+from tests.axe import violations
 from tests.widgets.fakes import FakeRun, FakeSession
 from tests.widgets.page import WidgetPage
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf-8")
 HISTORIES = Path(__file__).parents[1] / "histories"
 START = 1_763_838_000_000
 """2025-11-22 19:00:00 UTC."""
@@ -197,7 +196,7 @@ async def test_each_bar_is_a_sentence_for_a_screen_reader(widget_page: WidgetPag
     await opened(widget_page, *MONTY)
     names = [await each.get_attribute("aria-label") for each in await widget_page.page.get_by_role("option").all()]
     assert sorted(names) == [
-        "Continue-as-new, Continue-As-New, continued, at 19:00:20.000",
+        "Continue-as-new, Next run, continued, at 19:00:20.000",
         "MontyPythonWorkflow, Workflow, running, from 19:00:00.000",
         "No Worker, ended, from 19:00:24.000, 6.0 s",
         "pause, Signal, received, at 19:00:12.000",
@@ -329,7 +328,7 @@ async def test_another_workflow_begins_anew_and_the_same_one_goes_on(widget_page
 
 async def test_a_recorded_history_becomes_a_picture(widget_page: WidgetPage) -> None:
     """The kernel's channel and this view agree."""
-    recorded = (HISTORIES / "monty-paused-resumed-stopped-1.json").read_text("utf-8")
+    recorded = (HISTORIES / "0.1.0" / "monty-paused-resumed-stopped-1.json").read_text("utf-8")
     history = WorkflowHistory.from_json("w", recorded)
     reader = RunReader("w", "run", DataConverter.default)
     channel = TimelineChannel(widget_page.feed)
@@ -701,9 +700,7 @@ async def test_axe_finds_nothing(widget_page: WidgetPage, theme: str, width: int
     page = widget_page.page
     await page.get_by_text("Show as table").click()
     await point(widget_page, "publish", click=True)
-    await page.evaluate(AXE)
-    found = await page.evaluate("() => axe.run('.durable-demo')")
-    assert [(each["id"], [node["html"] for node in each["nodes"]]) for each in found["violations"]] == []
+    assert await violations(page) == []
 
 
 async def test_it_fits_into_a_narrow_cell(widget_page: WidgetPage) -> None:

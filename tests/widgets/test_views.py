@@ -103,7 +103,7 @@ async def test_chat_comes_first(widget_page: WidgetPage) -> None:
     await widget_page.answer_hello()
     page = widget_page.page
     await expect(page.get_by_text("Durable AI Agent")).to_be_visible()
-    names = ["Chat", "Workflow Trace", "Timeline", "Event History", "Runs", "Compare"]
+    names = ["Chat", "Workflow Trace", "Timeline", "Event History", "Break it", "Runs", "Compare"]
     assert await page.get_by_role("tab").all_inner_texts() == names
     assert await selected(widget_page) == "Chat"
     await expect(page.get_by_text("Status: Monty")).to_be_hidden()

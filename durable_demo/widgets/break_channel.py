@@ -1,0 +1,142 @@
+"""What a widget's browsers are told of the tab Break it: what is broken and which processes run, and the stopwatch."""
+
+from __future__ import annotations
+
+import dataclasses
+import time
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any
+
+from durable_demo.faults import Faults
+from durable_demo.recovery import MENDING, Recovery
+from durable_demo.recovery_text import RecoveryLine
+from durable_demo.widgets.feed import Channel, Feed, FoldChannel, Message, Row
+from durable_demo.wording import plural, printable
+
+if TYPE_CHECKING:
+    from durable_demo.entries import Item
+    from durable_demo.faults import Break, Incident
+
+SHOWN_INCIDENTS = 50
+
+
+class RecoveryChannel(FoldChannel[Recovery, RecoveryLine]):
+    """The stopwatch of the workflow that is watched. A row is `[number, timestamp, source, text]`."""
+
+    name = "recovery"
+    noun = "stopwatch"
+    _lasting: Break | None = None
+
+    def begin(self, broken: Break) -> None:
+        """Somebody has broken or mended something."""
+        with self._lock:
+            if broken.kind not in MENDING:
+                self._lasting = broken
+            self.fold.begin(broken)
+            # All lines may be others now.
+            self._begin_epoch()
+
+    def forget(self) -> None:
+        """Nothing is broken any more: what is shown stays, a workflow that is shown next was not concerned."""
+        with self._lock:
+            self._lasting = None
+
+    def note(self, incidents: Sequence[Incident]) -> None:
+        """Nothing but these has come until now."""
+        with self._lock:
+            before = self.fold.summary
+            lines = self.fold.note(*incidents)
+            self.fold.look(datetime.fromtimestamp(time.time(), UTC))
+            self._changed.update((line.number, line) for line in lines)
+            if lines or self.fold.summary != before:
+                self._touch()
+            self._wake()
+
+    def _new(self) -> Recovery:
+        recovery = Recovery()
+        if self._lasting is not None:
+            recovery.begin(self._lasting)
+        return recovery
+
+    def _apply(self, items: Sequence[Item]) -> Sequence[RecoveryLine]:
+        return self.fold.apply(*items)
+
+    def _kept(self) -> Sequence[RecoveryLine]:
+        return sorted(self.fold.lines, key=lambda line: line.number)
+
+    def _row(self, line: RecoveryLine) -> Row:
+        return [line.number, line.timestamp, line.source, line.text]
+
+    def _summary(self) -> Message:
+        summary = self.fold.summary
+        told = {"headline": summary.headline, "facts": summary.facts, "now": round(time.time() * 1_000)}
+        return {**dataclasses.asdict(summary), **told}
+
+
+class ChatRecoveryChannel(RecoveryChannel):
+    """The stopwatch of the conversation."""
+
+    name = "chat_recovery"
+
+
+class BreakChannel(Channel):
+    """What is broken on purpose, and the processes. It has no rows."""
+
+    name = "break"
+
+    def __init__(self, feed: Feed) -> None:
+        super().__init__(feed)
+        self._state: dict[str, Any] = {
+            "ready": False,
+            "possible": {"workers": "", "server": ""},
+            "server": None,
+            "workers": [],
+            "faults": dataclasses.asdict(Faults()),
+            "broken": [],
+            "incidents": [],
+            "problem": "",
+            "resetting": False,
+            "reset": "",
+        }
+
+    def show(self, **state: object) -> None:
+        """Changes its state.
+
+        Args:
+            state: `ready`: whether it was looked at. `possible`: why Workers, or the server and its network, cannot be
+                broken from here; empty if they can. `server`, `workers`: `pid` and `state` of each process. `faults`:
+                the fields of `Faults`. `broken`: the same in words, see `broken()`. `incidents`: the newest, as
+                `[timestamp, text]`. `problem`: why it cannot be looked at. `resetting`: whether a reset is under way.
+                `reset`: what the last one did.
+        """
+        with self._lock:
+            if any(self._state[name] != value for name, value in state.items()):
+                self._state.update(state)
+                self._touch()
+
+    def _around(self) -> Message:
+        summary = {**self._state, "now": round(time.time() * 1_000)}
+        return {"first": 0, "summary": summary, "following": False}
+
+
+def broken(faults: Faults) -> list[list[Any]]:
+    """What is broken on purpose, in words, each with the Unix milliseconds of its end; None: when it is mended."""
+    network = {"cut": "network cut", "slow": "network slow", "resets": "network resets connections"}
+    told: Mapping[str, str] = {
+        "workers": "" if faults.workers else "no Worker",
+        "frozen": "Workers frozen" if faults.frozen else "",
+        "server": "" if faults.server else "server away",
+        "network": network.get(faults.network, ""),
+        "failures": f"next {plural(faults.failures, 'attempt')} of Activities will fail" if faults.failures else "",
+        "slow_tools": f"tools take {faults.slow_tools:g} s longer" if faults.slow_tools else "",
+        "model_down": "model down" if faults.model_down else "",
+        "cut_answers": f"next {plural(faults.cut_answers, 'answer')} will break off" if faults.cut_answers else "",
+    }
+    ends = {name: round(1_000 * moment) for name, moment in faults.until.items()}
+    return [[words, ends.get(name)] for name, words in told.items() if words]
+
+
+def shown_incidents(incidents: Sequence[Incident]) -> list[list[str]]:
+    """The newest incidents, as `[timestamp, text]`."""
+    return [[incident.timestamp, printable(str(incident))] for incident in incidents[-SHOWN_INCIDENTS:]]

@@ -1,0 +1,251 @@
+// Break it: what is broken now, what can be broken, and what happened.
+import { clock, focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { createRunsButton } from "./runs_row.js";
+import { createBreakPoll, breakSecondsLeft } from "./break_poll.js";
+import { createBreakCards } from "./break_cards.js";
+import { createBreakStopwatch } from "./break_stopwatch.js";
+
+const BREAK_POLL_MS = 1_000;
+const BREAK_TICK_MS = 100;
+const BREAK_PATIENCE_MS = 2_000;
+const BREAK_LOST = "Disconnected from the kernel";
+const BREAK_STATES = { running: "running", starting: "starting...", frozen: "frozen", dead: "dead", away: "away" };
+
+/** The tab over the channels `break`, `recovery` and `chat_recovery`. */
+export function createBreakView(feed, notice, voice, go) {
+  const state = feed.break;
+  let visible = false;
+  let lost = "";
+  let frame = 0;
+  let ticking = 0;
+  let known = null;
+  let arrived = 0;
+
+  const poll = createBreakPoll(feed, () => (visible && !lost ? BREAK_POLL_MS : null));
+  const chips = h("ul", { class: "dd-bk-chips", "aria-label": "Broken on purpose" });
+  const fine = h("span", { class: "dd-bk-fine" }, "Nothing is broken");
+  const reset = createBreakReset(feed, notice, patiently);
+  const warning = h("div", { class: "dd-warning dd-bk-warning", role: "status" });
+  const processes = createBreakProcesses(notice, order);
+  const cards = createBreakCards(notice, order);
+  const watches = [createBreakStopwatch(feed.recovery, "Workflow", (words) => voice.say([words])), createBreakStopwatch(feed.chat_recovery, "Conversation", (words) => voice.say([words]))];
+  const choose = (name, words) => focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go(name) }, words);
+  const empty = h("div", { class: "dd-bk-empty" }, h("p", { class: "dd-empty-title" }, "Nothing to watch yet"), h("p", {}, "Start a workflow, then break something"), h("div", { class: "dd-bk-ways" }, choose("chat", "Go to the tab Chat"), choose("runs", "Choose a run")));
+  const log = createBreakLog();
+  const heading = uniqueId("happened");
+  const happened = h("section", { class: "dd-bk-happened", "aria-labelledby": heading }, h("div", { class: "dd-bk-heading", id: heading, role: "heading", "aria-level": 3 }, "What happened"), empty, ...watches.map((watch) => watch.el), log.el);
+  const el = h(
+    "div",
+    { class: "dd-bk" },
+    warning,
+    reset.el,
+    h("div", { class: "dd-bk-now" }, fine, chips),
+    h("div", { class: "dd-bk-both" }, h("div", { class: "dd-bk-left" }, processes.el, cards.el), happened),
+  );
+
+  // --- drawing -------------------------------------------------------------------------------------------------------
+
+  function schedule() {
+    if (visible) frame ||= requestAnimationFrame(draw);
+  }
+
+  function draw() {
+    cancelAnimationFrame(frame);
+    frame = 0;
+    if (!visible) return;
+    const { summary, ready } = state;
+    if (known !== summary) [known, arrived] = [summary, Date.now()];
+    setText(warning, !ready ? "Waiting for the kernel: it may be busy with a cell." : summary.problem);
+    fine.hidden = summary.broken.length > 0 || !summary.ready;
+    drawChips();
+    reset.draw(summary, lost);
+    processes.draw(summary, lost);
+    cards.draw(summary, lost);
+    log.draw(summary.incidents);
+    for (const watch of watches) watch.draw();
+    empty.hidden = watches.some((watch) => watch.shown);
+    tickWhile();
+  }
+
+  function drawChips() {
+    const { broken, now } = state.summary;
+    chips.hidden = broken.length === 0;
+    while (chips.children.length > broken.length) chips.lastChild.remove();
+    broken.forEach(([words, end], place) => {
+      if (!chips.children[place]) chips.append(h("li", { class: "dd-bk-chip" }));
+      const left = breakSecondsLeft(end, now, arrived);
+      setText(chips.children[place], left === null ? words : `${words} (${left} s left)`);
+    });
+  }
+
+  /** The figures run by themselves, as long as anything waits. */
+  function tickWhile() {
+    const runs = visible && !lost && (watches.some((watch) => watch.waiting) || state.summary.broken.some(([, end]) => end !== null));
+    if (!runs) {
+      clearInterval(ticking);
+      ticking = 0;
+    } else ticking ||= setInterval(tick, BREAK_TICK_MS);
+  }
+
+  function tick() {
+    for (const watch of watches) watch.tick();
+    drawChips();
+  }
+
+  // --- commands ------------------------------------------------------------------------------------------------------
+
+  /** Waits for an answer; says so if it is long in coming. */
+  async function patiently(answer) {
+    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BREAK_PATIENCE_MS);
+    const answered = await answer;
+    clearTimeout(hint);
+    return answered;
+  }
+
+  async function order(verb, value) {
+    const answer = await patiently(feed.command("break_it", { verb, value }));
+    poll.ask();
+    return answer;
+  }
+
+  // --- life ----------------------------------------------------------------------------------------------------------
+
+  const unlisten = [state, feed.recovery, feed.chat_recovery].map((channel) => channel.listen(schedule));
+  return {
+    el,
+    actions: [reset.button],
+    /** Asks whether to reset everything, in this tab. */
+    askReset: reset.ask,
+    show(value) {
+      visible = value;
+      draw();
+      tickWhile();
+      poll.ask();
+    },
+    setDisconnected(value) {
+      lost = value ? BREAK_LOST : "";
+      if (value) poll.abandon();
+      draw();
+      poll.ask();
+    },
+    dispose() {
+      visible = false;
+      tickWhile();
+      poll.dispose();
+      cancelAnimationFrame(frame);
+      for (const end of unlisten) end();
+    },
+  };
+}
+
+/** The button that brings everything back, the question before it, and what it did. */
+function createBreakReset(feed, notice, patiently) {
+  const id = uniqueId("reset");
+  const button = createRunsButton(notice, "Reset everything", ask, { tone: "danger" });
+  const keep = createRunsButton(notice, "Keep", drop);
+  const really = createRunsButton(notice, "Reset", () => (drop(), run()), { tone: "danger", about: "everything" });
+  const words = h("p", { id }, "Reset everything? All that is broken is mended, your running workflows are terminated, and server and Worker are made healthy. It takes up to 20 s.");
+  const question = h("div", { class: "dd-bk-question", role: "alertdialog", "aria-label": "Reset everything?", "aria-describedby": id, hidden: true, onkeydown: onKey }, words, h("div", { class: "dd-bk-ways" }, really.el, keep.el));
+  const report = h("p", { class: "dd-bk-report", role: "status" });
+
+  function ask() {
+    question.hidden = false;
+    keep.el.focus();
+  }
+
+  function drop() {
+    const inside = question.matches(":focus-within");
+    question.hidden = true;
+    if (inside) button.el.focus();
+  }
+
+  function onKey(event) {
+    event.stopPropagation();
+    if (event.key === "Escape") drop();
+  }
+
+  async function run() {
+    const { ok, message } = await patiently(feed.command("reset"));
+    if (!ok) notice.say(message);
+  }
+
+  return {
+    button: button.el,
+    el: h("div", {}, question, report),
+    ask,
+    draw({ resetting, reset }, lost) {
+      button.set(lost || (resetting ? "A reset is under way" : ""));
+      really.set(lost || (resetting ? "A reset is under way" : ""));
+      setText(report, resetting ? "Resetting..." : reset);
+    },
+  };
+}
+
+/** Server and Workers, each with its pid and state. */
+function createBreakProcesses(notice, order) {
+  const server = createBreakProcess("Server");
+  const workers = new Map();
+  const none = h("li", { class: "dd-bk-process" }, "No Worker");
+  const list = h("ul", { class: "dd-bk-processes", "aria-label": "Processes" }, server.el, none);
+
+  function makeWorker(pid) {
+    const kill = createRunsButton(notice, "Kill", () => order("kill_worker", String(pid)), { about: `Worker ${pid}` });
+    return { ...createBreakProcess("Worker", kill), kill };
+  }
+
+  return {
+    el: list,
+    draw({ server: one, workers: all, ready, possible }, lost) {
+      server.el.hidden = one === null;
+      if (one) server.draw(one);
+      none.hidden = !ready || all.length > 0 || possible.workers !== "";
+      const pids = new Set(all.map(({ pid }) => pid));
+      for (const [pid, worker] of workers) {
+        if (pids.has(pid)) continue;
+        worker.el.remove();
+        workers.delete(pid);
+      }
+      for (const worker of all) {
+        if (!workers.has(worker.pid)) {
+          workers.set(worker.pid, makeWorker(worker.pid));
+          list.append(workers.get(worker.pid).el);
+        }
+        workers.get(worker.pid).draw(worker);
+        workers.get(worker.pid).kill.set(lost || (worker.state === "dead" ? "It is dead already" : ""));
+      }
+    },
+  };
+}
+
+function createBreakProcess(noun, button) {
+  const name = h("span", { class: "dd-bk-name" });
+  const condition = h("span", { class: "dd-bk-condition" });
+  const el = h("li", { class: "dd-bk-process" }, h("span", { class: "dd-bk-mark", "aria-hidden": "true" }), name, condition, ...(button ? [button.el] : []));
+  return {
+    el,
+    draw({ pid, state }) {
+      setText(name, pid === null ? noun : `${noun} ${pid}`);
+      setText(condition, BREAK_STATES[state] ?? state);
+      setAttribute(el, "data-state", state);
+    },
+  };
+}
+
+/** What the supervisor saw of processes and network, newest last. */
+function createBreakLog() {
+  const list = focusable("ol", { class: "dd-bk-lines", tabindex: 0, "aria-label": "What the supervisor saw" });
+  const summary = focusable("summary", {}, "What the supervisor saw");
+  const el = h("details", { class: "dd-bk-log" }, summary, list);
+  let shown = "";
+  return {
+    el,
+    draw(incidents) {
+      el.hidden = incidents.length === 0;
+      const now = `${incidents.length} ${incidents.at(-1)}`;
+      if (now === shown) return;
+      shown = now;
+      list.replaceChildren(...incidents.map(([at, text]) => h("li", { class: "dd-bk-line" }, h("time", { datetime: at }, clock(at)), h("span", {}, text))));
+      list.scrollTop = list.scrollHeight;
+    },
+  };
+}

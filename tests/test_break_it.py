@@ -1,0 +1,361 @@
+"""Breaking a real stack, and bringing it back."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import os
+import signal
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import psutil
+import pytest
+import pytest_asyncio
+
+from durable_demo import Session, settings
+from durable_demo import events as e
+from durable_demo.errors import InvalidInput, NotPossible, StackError, StillRunning
+from durable_demo.faults import Break, Faults
+from durable_demo.run import Run
+from tests.conftest import eventually
+
+pytestmark = pytest.mark.slow
+
+LONG = {"min_sleep": 60.0, "max_sleep": 60.0}
+QUICK = {"min_sleep": 0.4, "max_sleep": 0.8, "progress_interval": 0.1}
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def stack(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[Session]:
+    """A stack of this module's own: others must not see it broken."""
+    async with Session(tmp_path_factory.mktemp("broken")) as session:
+        yield session
+
+
+@pytest_asyncio.fixture(loop_scope="session")
+async def demo(stack: Session) -> AsyncIterator[Session]:
+    """The same, healthy again after each test."""
+    yield stack
+    await stack.reset()
+
+
+async def until(run: Run, holds: Callable[[e.Event], object], *, after: str | None = None) -> e.Event:
+    async with asyncio.timeout(40):
+        async for event in run.events(after=after):
+            if holds(event):
+                return event
+    raise AssertionError("it ended before")
+
+
+def delivers(event: e.Event) -> bool:
+    return isinstance(event, e.ProgressUpdate) and event.current_quote is not None
+
+
+def since(demo: Session, broken: Break) -> list[str]:
+    return [str(incident) for incident in demo.break_it.incidents(broken.timestamp)]
+
+
+async def goes_on(run: Run) -> None:
+    """A quote comes that was not there before."""
+    known = [event.offset async for event in run.events(wait=False)]
+    await until(run, delivers, after=known[-1])
+
+
+# --- Workers ---------------------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_worker_is_replaced_and_its_attempt_goes_on(demo: Session):
+    run = await demo.start_monty(min_sleep=4, max_sleep=4)
+    seen = await until(run, lambda event: event.tick and getattr(event, "progress", 0) > 20)
+    killed = demo.info.worker
+    broken = await demo.break_it.kill_worker()
+    assert killed is not None
+    assert not killed.alive
+    assert str(killed.pid) in broken.done
+    retry = await until(run, lambda event: isinstance(event, e.ActivityRetry), after=seen.offset)
+    assert retry.attempt == 2
+    assert retry.progress is not None
+    assert retry.progress > 10
+    await until(run, delivers, after=seen.offset)
+    told = since(demo, broken)
+    assert told[0] == f"Worker {killed.pid}: killed by SIGKILL"
+    new = demo.info.worker
+    assert new is not None
+    assert [f"Worker {new.pid}: started", f"Worker {new.pid}: polls"] == told[1:]
+
+
+async def test_one_of_two_workers_can_be_killed(demo: Session):
+    await demo.break_it.set_workers(2)
+    await eventually(lambda: demo.info.ready, "two Workers that poll", within=30)
+    first, second = demo.info.workers
+    await demo.break_it.kill_worker(second.pid)
+    assert first.alive
+    assert not second.alive
+    with pytest.raises(InvalidInput, match="no Worker of ours with pid"):
+        await demo.break_it.kill_worker(second.pid)
+    await demo.break_it.set_workers(1)
+    assert [worker.pid for worker in demo.info.workers] == [first.pid]
+
+
+async def test_without_a_worker_requests_are_kept(demo: Session):
+    run = await demo.start_monty(**LONG)
+    await until(run, lambda event: event.tick and isinstance(event, e.ProgressUpdate))
+    broken = await demo.break_it.set_workers(0)
+    assert demo.info.workers == ()
+    assert (await run.stop()).accepted
+    with pytest.raises(NotPossible, match="No Worker runs"):
+        await demo.break_it.kill_worker()
+    await demo.break_it.set_workers(1)
+    await run.result(timeout=30)
+    assert "killed by SIGKILL" in since(demo, broken)[0]
+
+
+async def test_a_frozen_worker_thaws_by_itself(demo: Session):
+    run = await demo.start_monty(**QUICK)
+    await until(run, delivers)
+    worker = demo.info.worker
+    assert worker
+    broken = await demo.break_it.freeze_worker(2.0)
+    assert psutil.Process(worker.pid).status() == psutil.STATUS_STOPPED
+    await eventually(lambda: demo.break_it.faults() == Faults(), "the end of the fault")
+    await goes_on(run)
+    assert demo.info.worker == worker
+    assert since(demo, broken) == [f"Worker {worker.pid}: frozen (SIGSTOP)", f"Worker {worker.pid}: thawed (SIGCONT)"]
+
+
+async def test_a_frozen_worker_is_thawed(demo: Session):
+    worker = demo.info.worker
+    assert worker
+    await demo.break_it.freeze_worker()
+    await demo.break_it.thaw_worker()
+    assert psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED
+
+
+# --- server and network ----------------------------------------------------------------------------------------------
+
+
+async def test_a_killed_server_comes_back_and_followers_go_on(demo: Session):
+    run = await demo.start_monty(**QUICK)
+    await until(run, delivers)
+    before = demo.info.server
+    await demo.break_it.kill_server()
+    await goes_on(run)
+    assert demo.info.server != before
+    assert before is not None
+    assert not before.alive
+
+
+async def test_a_server_stays_away_as_long_as_it_was_told_to(demo: Session):
+    run = await demo.start_monty(**QUICK)
+    await until(run, delivers)
+    result = asyncio.create_task(run.result())
+    broken = await demo.break_it.kill_server(60.0)
+    assert demo.info.server is None
+    assert "for 60 s" in broken.done
+    await demo.break_it.start_server()
+    await goes_on(run)
+    await run.stop()
+    assert (await result).final_status == "stopped"
+    assert "Server" in since(demo, broken)[0]
+
+
+@pytest.mark.parametrize("how", ["cut", "slow", "resets"])
+async def test_workflows_go_on_over_a_disturbed_network(demo: Session, how: str):
+    run = await demo.start_monty(**QUICK)
+    await until(run, delivers)
+    broken = await demo.break_it.disturb_network(how, 1.5)
+    await eventually(lambda: demo.break_it.faults().happy, "the end of the fault")
+    await goes_on(run)
+    assert [line for line in since(demo, broken) if "Network" in line] == [f"Network: {how}", "Network: ok"]
+
+
+async def test_the_network_is_mended(demo: Session):
+    await demo.break_it.disturb_network("cut")
+    await demo.break_it.mend_network()
+    assert demo.break_it.faults().happy
+
+
+# --- Activities ------------------------------------------------------------------------------------------------------
+
+
+async def test_attempts_fail_as_often_as_asked_and_no_quote_is_lost(demo: Session):
+    await demo.break_it.fail_activities(2)
+    run = await demo.start_monty(**QUICK, iterations=2)
+    result = await run.result()
+    assert (result.total_iterations, result.total_quotes_delivered) == (2, 2)
+    (retry,) = [event async for event in run.events(wait=False) if isinstance(event, e.ActivityRetry)]
+    assert retry.attempt == 3
+    assert "on purpose" in retry.error
+    assert demo.break_it.faults().failures == 0
+
+
+async def test_tools_are_slow_and_the_answer_comes_all_the_same(demo: Session):
+    await demo.break_it.slow_tools(4)  # longer than the heartbeat timeout
+    chat = await demo.start_chat()
+    assert "Cairo" in str(await chat.send("What's the weather in Cairo?"))
+    called, answered = [
+        event async for event in chat.events(wait=False) if isinstance(event, e.ToolCalled | e.ToolAnswered)
+    ]
+    assert (answered.moment - called.moment).total_seconds() > 4
+    assert answered.attempt == 1
+
+
+async def test_a_model_that_is_down_answers_when_it_is_up_again(demo: Session):
+    await demo.break_it.model_down()
+    chat = await demo.start_chat()
+    sending = asyncio.create_task(chat.send("What can you do?"))
+    retry = await until(chat, lambda event: isinstance(event, e.ActivityRetry))
+    assert "The model is down" in retry.error
+    await demo.break_it.model_down(False)
+    assert (await sending).status == "answered"
+
+
+async def test_an_answer_that_breaks_off_is_asked_for_again(demo: Session):
+    await demo.break_it.cut_answers(1)
+    chat = await demo.start_chat()
+    reply = await chat.send("What's the weather in Cairo?")  # its first line is too short to break off
+    assert reply.status == "answered"
+    (retry,) = [event async for event in chat.events(wait=False) if isinstance(event, e.ActivityRetry)]
+    assert "broke off" in retry.error
+
+
+# --- watching --------------------------------------------------------------------------------------------------------
+
+
+async def test_the_stopwatch_tells_how_a_workflow_went_on(demo: Session):
+    run = await demo.start_monty(min_sleep=6, max_sleep=6)
+    await until(run, lambda event: event.tick and getattr(event, "progress", 0) > 20)
+    broken = await demo.break_it.kill_worker()
+    recovery = await demo.break_it.watch(run, broken)
+    summary = recovery.summary
+    assert (summary.status, summary.attempts, summary.completed_before, summary.repeated) == ("recovered", 1, 0, 0)
+    assert summary.gap > 1.5
+    assert summary.resumed_from is not None
+    assert summary.resumed_from > 10
+    assert "killed by SIGKILL" in str(recovery)
+
+
+async def test_a_workflow_that_does_not_go_on_is_told(demo: Session):
+    run = await demo.start_monty(**LONG)
+    await until(run, lambda event: event.tick and isinstance(event, e.ProgressUpdate))
+    broken = await demo.break_it.set_workers(0)
+    with pytest.raises(StillRunning, match="does not go on within 4 s"):
+        await demo.break_it.watch(run, broken, timeout=4)
+
+
+async def test_watching_begins_while_the_server_is_away(demo: Session):
+    run = await demo.start_monty(**QUICK)
+    await until(run, delivers)
+    broken = await demo.break_it.kill_server(3.0)
+    recovery = await demo.break_it.watch(run, broken)
+    assert recovery.summary.status == "recovered"
+    assert recovery.summary.gap > 2
+
+
+# --- what is refused -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("verb", "value"),
+    [
+        ("set_workers", 5),
+        ("set_workers", -1),
+        ("set_workers", True),
+        ("set_workers", "2"),
+        ("freeze_worker", 0),
+        ("freeze_worker", math.nan),
+        ("kill_server", -1),
+        ("kill_server", "soon"),
+        ("disturb_network", "gone"),
+        ("disturb_network", None),
+        ("fail_activities", 51),
+        ("fail_activities", 1.5),
+        ("slow_tools", 16),
+        ("slow_tools", math.inf),
+        ("model_down", "yes"),
+        ("cut_answers", -1),
+        ("kill_worker", 1),
+        ("kill_worker", "all"),
+    ],
+)
+async def test_what_makes_no_sense_is_refused_and_breaks_nothing(demo: Session, verb: str, value: Any):
+    with pytest.raises(InvalidInput):
+        await getattr(demo.break_it, verb)(value)
+    assert demo.break_it.faults() == Faults()
+
+
+async def test_who_listens_is_told_of_each_break(demo: Session):
+    told: list[Break] = []
+    demo.break_it.on_break.append(told.append)
+    try:
+        broken = await demo.break_it.fail_activities(0)
+    finally:
+        demo.break_it.on_break.remove(told.append)
+    assert told == [broken]
+    assert broken.kind == "fail_activities"
+
+
+# --- reset -----------------------------------------------------------------------------------------------------------
+
+
+async def test_a_reset_lifts_all_faults_and_ends_all_workflows(demo: Session):
+    runs = [await demo.start_monty(**LONG) for _ in range(3)]
+    await demo.break_it.set_workers(0)
+    await demo.break_it.kill_server(600)
+    await demo.break_it.disturb_network("cut")
+    await demo.break_it.model_down()
+    report = await demo.reset()
+    assert set(report.terminated) == {run.id for run in runs}
+    assert report.mended == ("number of Workers", "server away", "network", "model down")
+    assert "3 workflows terminated" in str(report)
+    assert demo.break_it.faults() == Faults()
+    assert demo.info.ready
+    assert {(await run.status()).status for run in runs} == {"TERMINATED"}
+    again = await demo.start_monty(**QUICK, iterations=1)
+    assert (await again.result()).total_quotes_delivered == 1
+
+
+async def test_a_reset_of_what_is_whole_changes_nothing(demo: Session):
+    before = demo.info
+    report = await demo.reset()
+    assert (report.terminated, report.mended) == ((), ())
+    assert demo.info == before
+
+
+async def test_a_reset_starts_a_stack_whose_supervisor_was_killed(demo: Session):
+    run = await demo.start_monty(**LONG)
+    supervisor = demo.info.supervisor
+    assert supervisor
+    os.kill(supervisor.pid, signal.SIGKILL)
+    await eventually(lambda: not supervisor.alive, "its end")
+    with pytest.raises(NotPossible, match="does not run"):
+        await demo.break_it.set_workers(2)
+    report = await demo.reset()
+    assert report.terminated == (run.id,)
+    assert demo.info.ready
+
+
+async def test_a_reset_thaws_a_worker_that_somebody_stopped_past_us(demo: Session):
+    worker = demo.info.worker
+    assert worker
+    os.kill(worker.pid, signal.SIGSTOP)
+    await demo.reset()
+    assert psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED
+
+
+async def test_another_session_finds_a_stack_that_works(demo: Session):
+    await demo.break_it.set_workers(0)
+    await demo.break_it.kill_server(600)
+    await demo.break_it.model_down()
+    async with Session(demo.stack.home) as other:
+        assert other.info.ready
+        assert len(other.info.workers) == 1
+        assert other.break_it.faults() == Faults(model_down=True)
+
+
+async def test_a_reset_that_takes_too_long_says_so(demo: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "RESET_DEADLINE", settings.RESET_DEADLINE * 0)
+    with pytest.raises(StackError, match="did not come to its end"):
+        await demo.reset()
+    monkeypatch.undo()
