@@ -10,7 +10,7 @@ COMPILE = $(UV) pip compile --quiet --universal --python-version 3.11 --no-annot
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help demo test lint bench constraints clean
+.PHONY: help demo test chaos lint bench constraints clean
 
 help:  ## what you can type (this list)
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -18,10 +18,12 @@ help:  ## what you can type (this list)
 demo: $(READY)  ## JupyterLab on the first notebook; options: make demo ARGS=--no-browser
 	$(BIN)/durable-demo $(if $(ARGS),lab $(ARGS))
 
-test: $(READY)  ## all tests: the fast ones, then those with servers and kernels, then those in the browser
-	$(BIN)/python -m pytest -m "not slow and not browser" --numprocesses 2 --dist loadfile
-	$(BIN)/python -m pytest -m "slow and not browser" --numprocesses 3 --dist loadfile
-	$(BIN)/python -m pytest -m browser --numprocesses 2 --dist loadfile
+test: $(READY)  ## all tests: four files at a time, since they mostly wait; then the chaos suite in its short form
+	$(BIN)/python -m pytest -m "not chaos" --numprocesses 4 --dist loadfile --no-loadscope-reorder
+	$(BIN)/python -m pytest -m chaos
+
+chaos: $(READY)  ## kills, freezes and cuts in their long form, about 50 minutes; the figures: artifacts/chaos.txt
+	$(BIN)/python -m pytest tests/chaos --chaos=long
 
 lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/ruff check

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from datetime import timedelta
 from typing import Any, TypeVar
 
@@ -97,17 +97,29 @@ def translated(error: Exception, what: str) -> Exception:
     return error
 
 
+Explain = Callable[[ServerUnreachable], DemoError]
+
+
+def as_it_is(error: ServerUnreachable) -> DemoError:
+    """Nothing more is known."""
+    return error
+
+
 class Caller:
     """Makes calls on one server.
 
     Args:
         temporal: A connected client; it belongs to the background loop.
         background: The loop that carries all traffic.
+        explain: Tells why the server does not answer, if that is known: the error itself or a better one.
     """
 
-    def __init__(self, temporal: temporalio.client.Client, background: BackgroundLoop) -> None:
+    def __init__(
+        self, temporal: temporalio.client.Client, background: BackgroundLoop, explain: Explain = as_it_is
+    ) -> None:
         self.temporal = temporal
         self.background = background
+        self._explain = explain
 
     async def __call__(
         self, call: Coroutine[Any, Any, T], what: str, *, deadline: timedelta | None = settings.CALL_DEADLINE
@@ -132,9 +144,10 @@ class Caller:
                 raise
             except TimeoutError:
                 limit = "" if deadline is None else f" within {deadline.total_seconds():g} s"
-                raise unreachable(TimeoutError(f"no answer{limit}"), what) from None
+                raise self._explain(unreachable(TimeoutError(f"no answer{limit}"), what)) from None
             except Exception as error:
-                raise translated(error, what) from error
+                ours = translated(error, what)
+                raise self._explain(ours) if isinstance(ours, ServerUnreachable) else ours from error
 
         try:
             return await self.background.run(bounded(), name=what)

@@ -20,7 +20,7 @@ from temporalio.exceptions import WorkflowAlreadyStartedError
 
 from durable_demo import settings, tuning
 from durable_demo.background import BackgroundLoop
-from durable_demo.calls import Caller
+from durable_demo.calls import Caller, Explain, as_it_is
 from durable_demo.chat import Chat
 from durable_demo.comparing import Comparing
 from durable_demo.comparison import Comparison
@@ -148,12 +148,20 @@ class DemoClient:
         client: A connected Temporal client; it belongs to the background loop.
         background: The loop that carries all traffic.
         task_queue: Task Queue of the workflows that it starts and lists.
+        explain: Tells why the server does not answer, if that is known: the error itself or a better one.
     """
 
-    def __init__(self, client: temporalio.client.Client, background: BackgroundLoop, *, task_queue: str) -> None:
+    def __init__(
+        self,
+        client: temporalio.client.Client,
+        background: BackgroundLoop,
+        *,
+        task_queue: str,
+        explain: Explain = as_it_is,
+    ) -> None:
         self.temporal = client
         self.task_queue = task_queue
-        self._call = Caller(client, background)
+        self._call = Caller(client, background, explain)
         self._started: set[str] = set()
         self._tallies = Tallies(client)
         self._comparing = Comparing()

@@ -76,7 +76,9 @@ class Session:
         if self._client is None or self._info is None or self._info.address != info.address:
             connection = configured() or Connection(info.address, info.namespace)
             temporal = await connect(connection)
-            self._client = DemoClient(temporal, self.background, task_queue=settings.task_queue())
+            self._client = DemoClient(
+                temporal, self.background, task_queue=settings.task_queue(), explain=self.stack.explain
+            )
         self._info = info
         return self._client
 

@@ -104,8 +104,9 @@ LONG_POLL_DEADLINE = timedelta(seconds=70)
 """Bound of one history long poll; a server answers an idle one after 20 s (Cloud: up to 60 s)."""
 PROGRESS_POLL_INTERVAL = timedelta(milliseconds=250)
 """How often `follow()` reads heartbeats while an Activity is open: half of the default progress interval."""
-HEALTH_POLL_INTERVAL = timedelta(seconds=1)
-"""How often `follow()` looks whether the server answers while no Activity is open."""
+HEALTH_POLL_INTERVAL = timedelta(seconds=0.7)
+"""How often `follow()` looks whether the server answers while no Activity is open; within 2 s people see that it does
+not."""
 RECONNECT_PATIENCE = timedelta(minutes=10)
 """How long `follow()` keeps on trying while the server is away."""
 

@@ -25,7 +25,15 @@ from filelock import BaseFileLock
 
 from durable_demo import errors, settings
 from durable_demo.connection import Connection, configured, connect
-from durable_demo.errors import ConnectionFailed, DemoError, InvalidInput, ServerFailed, StackError, WorkerFailed
+from durable_demo.errors import (
+    ConnectionFailed,
+    DemoError,
+    InvalidInput,
+    ServerFailed,
+    ServerUnreachable,
+    StackError,
+    WorkerFailed,
+)
 from durable_demo.faults import FaultFile
 from durable_demo.processes import environment, python_command
 from durable_demo.statedir import ProcessInfo, StackInfo, StateDir
@@ -134,6 +142,10 @@ class Stack:
     def faults(self) -> FaultFile:
         """What is broken on purpose."""
         return FaultFile(self._state.path)
+
+    def explain(self, error: ServerUnreachable) -> DemoError:
+        """Why the server does not answer, if that can be seen: the disk of the embedded one is full."""
+        return (None if self._configured else self._state.full_disk()) or error
 
     def sessions(self) -> int:
         """How many sessions use the stack now, this one included."""

@@ -52,6 +52,8 @@ _OUR_FILES = re.compile(
     r"|(server|worker|supervisor|live-.+)\.log(\.1)?|remote-.+"
 )
 _LEASE_DEADLINE_SECONDS = 5.0
+_GROWTH_KB = 256
+"""The server's database grows by so much at once."""
 _TAIL_BYTES = 256 * 1024
 
 
@@ -266,6 +268,14 @@ class StateDir:
             free_mb = shutil.disk_usage(self.path).free / 1e6
         if free_mb < settings.MINIMUM_FREE_DISK_MB:
             raise self.disk_full(f"{free_mb:.0f} MB are free, {settings.MINIMUM_FREE_DISK_MB} MB are needed")
+
+    def full_disk(self) -> StateDirError | None:
+        """The error for a disk on which the database cannot grow any more; None if it can."""
+        try:
+            free_kb = shutil.disk_usage(self.path).free / 1e3
+        except OSError:
+            return None
+        return None if free_kb > _GROWTH_KB else self.disk_full(f"{free_kb:.0f} kB are free: the server cannot write")
 
     def disk_full(self, why: str) -> StateDirError:
         """The error for a disk without room."""

@@ -19,6 +19,9 @@ GRACEFUL_SHUTDOWN_TIMEOUT = timedelta(seconds=3)
 HEARTBEAT_THROTTLE = timedelta(milliseconds=150)
 """Both heartbeat throttle intervals: the default (30 s) would hide the progress, and lose it in a crash."""
 
+MAX_ACTIVITIES = 500
+"""Activities at once in one Worker. They mostly wait; with the default (100) half of 200 Montys would have to queue."""
+
 # --- workflows -------------------------------------------------------------------------------------------------------
 
 WORKFLOW_TASK_TIMEOUT = timedelta(seconds=5)

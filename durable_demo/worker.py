@@ -31,8 +31,6 @@ from durable_demo.workflows.chat_activities import chosen
 
 logger = logging.getLogger(__name__)
 
-_THREADS = 100
-"""For Activities that are plain functions, as people write them in a cell; as many as a Worker runs at once."""
 
 # The embedded server starts at the same time, and makes its Namespace a moment after it answers.
 _patient_connect = tenacity.retry(
@@ -77,8 +75,9 @@ async def run_worker(connection: Connection, task_queue: str, work: Work) -> Non
         task_queue=task_queue,
         workflows=work.workflows,
         activities=work.activities,
-        activity_executor=ThreadPoolExecutor(_THREADS),
+        activity_executor=ThreadPoolExecutor(tuning.MAX_ACTIVITIES),
         interceptors=injection(os.environ.get(settings.ENV_FAULTS, "")),
+        max_concurrent_activities=tuning.MAX_ACTIVITIES,
         sticky_queue_schedule_to_start_timeout=tuning.STICKY_TIMEOUT,
         graceful_shutdown_timeout=tuning.GRACEFUL_SHUTDOWN_TIMEOUT,
         max_heartbeat_throttle_interval=tuning.HEARTBEAT_THROTTLE,

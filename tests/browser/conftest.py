@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import BrowserContext, async_playwright
 
 from durable_demo import Session
 from tests.browser.jupyterlab import Lab, Notebook
@@ -49,16 +49,17 @@ async def outside(lab: Lab) -> AsyncIterator[Session]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def chromium() -> AsyncIterator[Browser]:
+async def chromium() -> AsyncIterator[BrowserContext]:
+    """What it has loaded and compiled of JupyterLab once, the next test need not load again."""
     async with async_playwright() as playwright:
         browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        yield browser
+        yield await browser.new_context(viewport={"width": 1400, "height": 1000})
         await browser.close()
 
 
 @pytest_asyncio.fixture(loop_scope="session")
 async def open_notebook(
-    lab: Lab, outside: Session, chromium: Browser, request: pytest.FixtureRequest
+    lab: Lab, outside: Session, chromium: BrowserContext, request: pytest.FixtureRequest
 ) -> AsyncIterator[OpenNotebook]:
     """Opens a notebook of the Lab's in a fresh page. Afterwards its kernel and all workflows are ended.
 
@@ -67,7 +68,7 @@ async def open_notebook(
     opened: list[Notebook] = []
 
     async def open_one(name: str) -> Notebook:
-        page = await chromium.new_page(viewport={"width": 1400, "height": 1000})
+        page = await chromium.new_page()
         notebook = Notebook(page, lab, name)
         opened.append(notebook)
         await notebook.open()

@@ -10,7 +10,7 @@ import sys
 
 import psutil
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import BrowserContext
 
 from durable_demo import Session
 from durable_demo.trace import EMPTY_HINT, EMPTY_TITLE
@@ -324,7 +324,7 @@ async def test_the_trace_goes_on_when_the_worker_is_killed(
 
 
 async def test_a_saved_notebook_shows_the_whole_trace_in_nbconvert(
-    open_notebook: OpenNotebook, lab: Lab, chromium: Browser
+    open_notebook: OpenNotebook, lab: Lab, chromium: BrowserContext
 ) -> None:
     watch = (
         "run = await panel.start_monty(min_sleep=0.2, max_sleep=0.4, seed=7, iterations=3)\n"

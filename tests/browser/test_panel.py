@@ -12,7 +12,7 @@ from pathlib import Path
 
 import psutil
 import pytest
-from playwright.async_api import Browser
+from playwright.async_api import BrowserContext
 
 from durable_demo import Session
 from tests import axe
@@ -250,7 +250,7 @@ async def test_a_workflow_that_does_not_exist_is_told_with_its_remedy(open_noteb
 
 
 async def test_an_executed_notebook_is_readable_without_widgets_and_without_a_network(
-    open_notebook: OpenNotebook, lab: Lab, chromium: Browser, tmp_path: Path
+    open_notebook: OpenNotebook, lab: Lab, chromium: BrowserContext, tmp_path: Path
 ) -> None:
     """Papermill, then nbconvert's page offline, what GitHub keeps, the text, and a Lab that does not trust it."""
     source = lab.notebooks / "05_watch_and_compare_many_workflows.ipynb"

@@ -10,7 +10,7 @@ from collections.abc import AsyncIterator
 import httpx
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Error, Request
+from playwright.async_api import BrowserContext, Error, Request
 
 from durable_demo import Session, settings
 from tests.browser.jupyterlab import DEADLINE_S, SCREENSHOTS, Lab, expect
@@ -114,14 +114,16 @@ async def test_another_site_cannot_act_in_the_name_of_who_is_logged_in(local: Do
 
 
 @pytest.mark.parametrize("port", settings.WEB_UI_PORTS)
-async def test_a_browser_opens_none_of_its_ports_itself(chromium: Browser, port: int) -> None:
+async def test_a_browser_opens_none_of_its_ports_itself(chromium: BrowserContext, port: int) -> None:
     page = await chromium.new_page()
     with pytest.raises(Error, match="ERR_UNSAFE_PORT"):
         await page.goto(f"http://127.0.0.1:{port}/")
     await page.close()
 
 
-async def test_the_history_of_a_workflow_is_shown_and_nothing_is_asked_of_others(door: Door, chromium: Browser) -> None:
+async def test_the_history_of_a_workflow_is_shown_and_nothing_is_asked_of_others(
+    door: Door, chromium: BrowserContext
+) -> None:
     run = await door.session.start_monty(min_sleep=0.1, max_sleep=0.2, iterations=1)
     await run.result()
     strangers: list[str] = []
@@ -130,7 +132,8 @@ async def test_the_history_of_a_workflow_is_shown_and_nothing_is_asked_of_others
         if not request.url.startswith((f"{door.origin}/", "data:", "blob:")):
             strangers.append(request.url)
 
-    page = await chromium.new_page(viewport={"width": 1300, "height": 900})
+    page = await chromium.new_page()
+    await page.set_viewport_size({"width": 1300, "height": 900})
     page.set_default_timeout(DEADLINE_S * 1000)
     await page.goto(f"{door.lab}/api/status?token={door.secret}")
     page.on("request", see)

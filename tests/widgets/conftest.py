@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import comm
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import BrowserContext, async_playwright
 
 from durable_demo.background import BackgroundLoop
 from tests.widgets.fakes import FakeSession, RecordingComm
@@ -28,22 +28,25 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def browser() -> AsyncIterator[Browser]:
-    """One Chromium for all tests."""
+async def browser() -> AsyncIterator[BrowserContext]:
+    """One Chromium for all tests; all pages in one process, since its start takes longer than most tests."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
+            executable_path=CHROMIUM,
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--renderer-process-limit=1"],
         )
-        yield launched
+        context = await launched.new_context(timezone_id="UTC")
+        await context.new_page()  # keeps that process alive
+        yield context
         await launched.close()
 
 
 @pytest_asyncio.fixture
-async def widget_page(browser: Browser) -> AsyncIterator[WidgetPage]:
+async def widget_page(browser: BrowserContext) -> AsyncIterator[WidgetPage]:
     """A page for one widget; an error in its script fails the test."""
-    page = await browser.new_page(timezone_id="UTC")
+    page = await browser.new_page()
     page.set_default_timeout(5_000)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
