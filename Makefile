@@ -31,7 +31,7 @@ lint: $(READY)  ## ruff, mypy and the import contracts
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: $(READY)  ## the measurements behind durable_demo/settings.py
+bench: $(READY)  ## the measurements: live facts, chat, panel, fold
 	$(BIN)/python -m benchmarks
 
 constraints:  ## pin anew after a change of pyproject.toml (needs uv); all to the newest: ARGS=--upgrade

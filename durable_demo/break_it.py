@@ -36,7 +36,7 @@ from durable_demo.recovery import Recovery
 from durable_demo.run import Seconds
 from durable_demo.stack import Stack, StackInfo
 from durable_demo.statedir import ProcessInfo
-from durable_demo.wording import plural
+from durable_demo.wording import fault_words, plural
 
 _POLL_SECONDS = 0.05
 _FIRST_TRY_SECONDS = 10.0
@@ -54,26 +54,13 @@ _WHILE_NETWORK = {
 }
 
 
-_WORDS = {
-    "workers": "number of Workers",
-    "frozen": "frozen Workers",
-    "server": "server away",
-    "network": "network",
-    "failures": "failing attempts",
-    "slow_tools": "slow tools",
-    "model_down": "model down",
-    "cut_answers": "cut answers",
-}
-"""What a reset mends, by the fault's name."""
-
-
 @dataclass(frozen=True)
 class ResetReport:
     """What a reset did.
 
     Attributes:
         terminated: Workflow IDs of the workflows that were ended.
-        mended: Names of the faults that were lifted.
+        mended: What had been broken on purpose, in words.
         seconds: How long it took until the server answered and a Worker polled.
     """
 
@@ -85,7 +72,7 @@ class ResetReport:
         mended = ", ".join(self.mended) or "nothing"
         return (
             f"Reset in {self.seconds:.1f} s: {plural(len(self.terminated), 'workflow')} terminated, "
-            f"lifted: {mended}. Server and Worker are healthy."
+            f"mended: {mended}. Server and Worker are healthy."
         )
 
 
@@ -363,8 +350,7 @@ class BreakIt:
 
     async def _reset(self) -> ResetReport:
         began = time.monotonic()
-        faults = self.faults()
-        mended = [name for name in _WORDS if getattr(faults, name) != getattr(Faults(), name)]
+        mended = fault_words(self.faults())
         with self._writable():
             await asyncio.to_thread(self._stack.faults.mend)
         info = self._stack.info()
@@ -378,7 +364,7 @@ class BreakIt:
         info = self._require_workers()
         terminated = await _terminate_all(client, embedded=info.embedded)
         await self._until(lambda info: info.ready, "server and Workers to be healthy")
-        return ResetReport(tuple(terminated), tuple(_WORDS[name] for name in mended), time.monotonic() - began)
+        return ResetReport(tuple(terminated), tuple(mended.values()), time.monotonic() - began)
 
     # --- inside ------------------------------------------------------------------------------------------------------
 

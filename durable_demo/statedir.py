@@ -248,13 +248,14 @@ class StateDir:
 
     @contextlib.contextmanager
     def usable(self) -> Iterator[None]:
-        """Turn an OSError on the state directory into a StateDirError."""
+        """Turn an OSError on the state directory, or a path that can be none, into a StateDirError."""
         try:
             yield
-        except OSError as error:
+        except (OSError, ValueError) as error:
+            what, where = getattr(error, "strerror", None), getattr(error, "filename", None)
             raise StateDirError(
-                f"The state directory {self.path} cannot be used.",
-                why=f"{error.strerror or error} ({error.filename or self.path})",
+                f"The state directory {str(self.path)!r} cannot be used.",
+                why=f"{what or error} ({str(where or self.path)!r})",
                 remedy=f"set {settings.ENV_HOME} to a directory that you can write to; `durable-demo doctor` checks it",
             ) from error
 

@@ -10,7 +10,7 @@ from durable_demo.background import BackgroundLoop
 from durable_demo.client import DemoClient, Runs
 from durable_demo.connection import Connection, configured, connect
 from durable_demo.stack import Stack, StackInfo
-from durable_demo.wording import printable
+from durable_demo.wording import fault_words, printable
 
 LISTED = 100
 
@@ -48,12 +48,17 @@ def _facts(connection: Connection, info: StackInfo | None, sessions: int) -> dic
         facts["State"] = str(info.home)
         if info.server:
             facts["Server"] += f", pid {info.server.pid}"
-        if info.worker:
-            facts["Worker"] = f"pid {info.worker.pid}"
+        if info.workers:
+            facts["Worker"] = ", ".join(f"pid {worker.pid}" for worker in info.workers)
         if info.supervisor:
             facts["Supervisor"] = f"pid {info.supervisor.pid}"
         if info.web_ui:
             facts["Web UI"] = info.web_ui.root + (" on JupyterLab's address" if info.web_ui.path else "")
+        for module in info.live:
+            works = f"pid {module.process.pid}" if module.process else "no Worker"
+            facts[f"%%{module.name}"] = works if module.ready else f"{works}, not ready"
+        if broken := fault_words(info.faults):
+            facts["Broken"] = f"{', '.join(broken.values())} (on purpose; `durable-demo reset` mends it)"
     return facts
 
 

@@ -9,6 +9,7 @@ from functools import singledispatch
 from typing import Literal
 
 from durable_demo import events as e
+from durable_demo.faults import Faults
 
 Kind = Literal["life", "sleep", "progress", "quote", "control", "retry", "problem", "end", "detail"]
 """What a line is about, for its looks: never the only carrier of a meaning."""
@@ -369,6 +370,22 @@ def compact(value: e.Json, limit: int = 400) -> str:
     """A JSON value on one line, cut to a readable length."""
     text = json.dumps(value, ensure_ascii=False, default=str)
     return text if len(text) <= limit else f"{text[:limit]}... ({len(text)} characters)"
+
+
+def fault_words(faults: Faults) -> dict[str, str]:
+    """What is broken on purpose, in words, by the fault's name; empty on the happy path."""
+    network = {"cut": "network cut", "slow": "network slow", "resets": "network resets connections"}
+    told = {
+        "workers": "" if faults.workers else "no Worker",
+        "frozen": "Workers frozen" if faults.frozen else "",
+        "server": "" if faults.server else "server away",
+        "network": network.get(faults.network, ""),
+        "failures": f"next {plural(faults.failures, 'attempt')} of Activities will fail" if faults.failures else "",
+        "slow_tools": f"tools take {faults.slow_tools:g} s longer" if faults.slow_tools else "",
+        "model_down": "model down" if faults.model_down else "",
+        "cut_answers": f"next {plural(faults.cut_answers, 'answer')} will break off" if faults.cut_answers else "",
+    }
+    return {name: words for name, words in told.items() if words}
 
 
 def plural(count: int, noun: str) -> str:

@@ -12,8 +12,9 @@ from typing import Any
 import psutil
 import pytest
 import pytest_asyncio
+from rich.console import Console
 
-from durable_demo import Session, settings
+from durable_demo import Session, settings, status
 from durable_demo import events as e
 from durable_demo.errors import InvalidInput, NotPossible, StackError, StillRunning
 from durable_demo.faults import Break, Faults
@@ -296,6 +297,18 @@ async def test_who_listens_is_told_of_each_break(demo: Session):
     assert broken.kind == "fail_activities"
 
 
+async def test_status_tells_what_is_broken_and_what_mends_it(demo: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv(settings.ENV_HOME, str(demo.stack.home))
+    await demo.break_it.model_down()
+    await demo.break_it.set_workers(2)
+    console = Console(record=True, width=300)
+    await eventually(lambda: demo.info.ready, "two Workers that poll", within=30)
+    await status.show(console)
+    said = console.export_text()
+    assert "model down (on purpose; `durable-demo reset` mends it)" in said
+    assert all(f"pid {worker.pid}" in said for worker in demo.info.workers)
+
+
 # --- reset -----------------------------------------------------------------------------------------------------------
 
 
@@ -307,7 +320,7 @@ async def test_a_reset_lifts_all_faults_and_ends_all_workflows(demo: Session):
     await demo.break_it.model_down()
     report = await demo.reset()
     assert set(report.terminated) == {run.id for run in runs}
-    assert report.mended == ("number of Workers", "server away", "network", "model down")
+    assert report.mended == ("no Worker", "server away", "network cut", "model down")
     assert "3 workflows terminated" in str(report)
     assert demo.break_it.faults() == Faults()
     assert demo.info.ready

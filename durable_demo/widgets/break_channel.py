@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +12,7 @@ from durable_demo.faults import Faults
 from durable_demo.recovery import MENDING, Recovery
 from durable_demo.recovery_text import RecoveryLine
 from durable_demo.widgets.feed import Channel, Feed, FoldChannel, Message, Row
-from durable_demo.wording import plural, printable
+from durable_demo.wording import fault_words, printable
 
 if TYPE_CHECKING:
     from durable_demo.entries import Item
@@ -122,19 +122,8 @@ class BreakChannel(Channel):
 
 def broken(faults: Faults) -> list[list[Any]]:
     """What is broken on purpose, in words, each with the Unix milliseconds of its end; None: when it is mended."""
-    network = {"cut": "network cut", "slow": "network slow", "resets": "network resets connections"}
-    told: Mapping[str, str] = {
-        "workers": "" if faults.workers else "no Worker",
-        "frozen": "Workers frozen" if faults.frozen else "",
-        "server": "" if faults.server else "server away",
-        "network": network.get(faults.network, ""),
-        "failures": f"next {plural(faults.failures, 'attempt')} of Activities will fail" if faults.failures else "",
-        "slow_tools": f"tools take {faults.slow_tools:g} s longer" if faults.slow_tools else "",
-        "model_down": "model down" if faults.model_down else "",
-        "cut_answers": f"next {plural(faults.cut_answers, 'answer')} will break off" if faults.cut_answers else "",
-    }
     ends = {name: round(1_000 * moment) for name, moment in faults.until.items()}
-    return [[words, ends.get(name)] for name, words in told.items() if words]
+    return [[words, ends.get(name)] for name, words in fault_words(faults).items()]
 
 
 def shown_incidents(incidents: Sequence[Incident]) -> list[list[str]]:
