@@ -338,9 +338,8 @@ class Run:
             WorkflowNotFound: There is no such workflow.
         """
         limit = None if timeout is None else patience(timeout)
-        status = await self.status()
         try:
-            return await self._call(self._result(status.workflow_type, limit), f"await {self.id}", deadline=None)
+            return await self._call(self._result(limit), f"await {self.id}", deadline=None)
         except WorkflowFailureError as error:
             ended = await self.status()
             raise WorkflowEndedBadly(
@@ -352,8 +351,7 @@ class Run:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    async def _result(self, workflow_type: str, limit: timedelta | None) -> Any:
-        handle = self._call.temporal.get_workflow_handle(self.id, result_type=_RESULT_TYPES.get(workflow_type))
+    async def _result(self, limit: timedelta | None) -> Any:
         latest = ""
         failure: WorkflowFailureError | None = None
 
@@ -361,10 +359,12 @@ class Run:
             async with asyncio.timeout(None if limit is None else limit.total_seconds()):
                 while True:
                     try:
-                        described = await handle.describe()
+                        described = await self._handle.describe()
                         if failure is not None and described.run_id == latest:
                             raise failure
                         latest = described.run_id
+                        kind = _RESULT_TYPES.get(described.workflow_type)
+                        handle = self._call.temporal.get_workflow_handle(self.id, result_type=kind)
                         return await handle.result(follow_runs=True)
                     except WorkflowFailureError as error:
                         # A reset terminates a run and puts another into its place.
