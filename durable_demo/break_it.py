@@ -37,10 +37,14 @@ from durable_demo.run import Seconds
 from durable_demo.stack import Stack, StackInfo
 from durable_demo.statedir import ProcessInfo
 from durable_demo.wording import fault_words, plural
+from durable_demo.workflows.checks import patience
 
 _POLL_SECONDS = 0.05
 _FIRST_TRY_SECONDS = 10.0
-"""What does not get healthy in this time is stopped altogether, and started anew."""
+"""What runs and does not get healthy in this time is stopped altogether, and started anew."""
+_DOWN_WITHIN = timedelta(seconds=4)
+"""In a reset, what does not stop in this time is killed."""
+_LOOK_SECONDS = 1.0
 _UNTOUCHED_AFTER = timedelta(seconds=8)
 """A workflow that has not stood still by then was not in need of what was broken."""
 _GOES_ON = "All goes on from where it was."
@@ -123,22 +127,39 @@ class BreakIt:
         """
         recovery = Recovery()
         recovery.begin(broken)
-        limit = timeout if isinstance(timeout, timedelta) else timedelta(seconds=timeout)
+        limit = patience(timeout)
         began = datetime.fromisoformat(broken.timestamp)
+        items = aiter(run.items())
+        following = asyncio.ensure_future(anext(items, None))
         try:
             async with asyncio.timeout(limit.total_seconds()):
-                async for item in run.items():
-                    recovery.apply(item)
-                    if item.moment > began:
-                        recovery.note(*self.incidents(broken.timestamp))
-                        if recovery.status in ("recovered", "ended") or item.moment - began > _UNTOUCHED_AFTER:
+                while True:
+                    # A workflow that has nothing to do tells nothing.
+                    await asyncio.wait({following}, timeout=_LOOK_SECONDS)
+                    now = datetime.now(UTC)
+                    if following.done():
+                        if (item := following.result()) is None:
                             break
+                        recovery.apply(item)
+                        now = item.moment
+                        following = asyncio.ensure_future(anext(items, None))
+                    else:
+                        recovery.look(now)
+                    if now > began:
+                        recovery.note(*self.incidents(broken.timestamp))
+                    untouched = recovery.status == "untouched" and now - began > _UNTOUCHED_AFTER
+                    if recovery.status in ("recovered", "ended") or untouched:
+                        break
         except TimeoutError:
             raise StillRunning(
                 f"{run.id} does not go on within {limit.total_seconds():g} s.",
                 why=recovery.to_text(),
-                remedy="`print(await run.status())` says what it waits for; `await demo.reset()` mends all",
+                remedy="`print(await run.status())` says what it waits for; `await demo.reset()` mends all, "
+                "and ends all workflows",
             ) from None
+        finally:
+            following.cancel()
+            await asyncio.gather(following, return_exceptions=True)
         return recovery
 
     # --- Workers -----------------------------------------------------------------------------------------------------
@@ -156,7 +177,7 @@ class BreakIt:
 
         async def kill() -> str:
             info = self._require_workers()
-            if info.faults.workers:  # killed twice in a row: the next one is on its way
+            if info.faults.workers and pid is None:  # killed twice in a row: the next one is on its way
                 await self._until(lambda info: any(worker.alive for worker in info.workers), "a Worker to kill")
             workers = self._workers(pid)
             await self._kill(workers)
@@ -180,15 +201,22 @@ class BreakIt:
 
         async def scale() -> str:
             self._require_workers()
+            before = [worker for worker in self._info().workers if worker.alive]
             await self._change("workers", count)
-            info = await self._until(lambda info: len(info.workers) == count, f"{plural(count, 'Worker')}")
-            return f"{_named('Worker', info.workers)} started." if count else "All Workers were killed (SIGKILL)."
+            info = await self._until(
+                lambda info: len([worker for worker in info.workers if worker.alive]) == count,
+                f"{plural(count, 'Worker')}",
+            )
+            if not count:
+                return "All Workers were killed (SIGKILL)."
+            new = [worker for worker in info.workers if worker not in before]
+            return f"{_named('Worker', new)} started." if new else f"{plural(count, 'Worker')} there now."
 
         if count == 0:
             expected = "Nothing runs until there is a Worker again; Temporal keeps all of it, and takes new requests."
         else:
             expected = "They share the Task Queue: whichever is free takes the next task."
-        return await self._do("set_workers", scale, expected)
+        return await self._do("set_workers", scale, expected, mends=count > 0)
 
     async def freeze_worker(self, seconds: float | None = None) -> Break:
         """Stops the Workers in their tracks (SIGSTOP): they are there, and do nothing.
@@ -249,7 +277,7 @@ class BreakIt:
             await self._until(lambda info: info.server is not None and info.ready, "the server to answer")
             return "The server answers."
 
-        return await self._do("start_server", start, _GOES_ON)
+        return await self._do("start_server", start, _GOES_ON, mends=True)
 
     # --- network -----------------------------------------------------------------------------------------------------
 
@@ -260,7 +288,7 @@ class BreakIt:
             how: `cut`, `slow` or `resets`.
             seconds: How long; None until `mend_network()`.
         """
-        if how not in _WHILE_NETWORK:
+        if not isinstance(how, str) or how not in _WHILE_NETWORK:
             raise InvalidInput(f"how must be one of {', '.join(_WHILE_NETWORK)}, not {str(how)[:40]!r}")
         words = {"cut": "The network is cut", "slow": "The network is slow", "resets": "The network resets connections"}
         return await self._last("disturb_network", "network", how, seconds, words[how], _WHILE_NETWORK[how])
@@ -289,13 +317,12 @@ class BreakIt:
 
     async def slow_tools(self, seconds: float) -> Break:
         """Makes each tool of the agent take longer, by up to 15 s; 0: no more. Raises like `fail_activities`."""
-        if seconds:
-            check_duration("seconds", seconds, MAX_SLOW_TOOLS_S)
+        longer = 0.0 if seconds == 0 else check_duration("seconds", seconds, MAX_SLOW_TOOLS_S)
         return await self._set(
             "slow_tools",
             "slow_tools",
-            float(seconds),
-            f"Tools take {seconds:g} s longer." if seconds else "Tools take their usual time.",
+            longer,
+            f"Tools take {longer:g} s longer." if longer else "Tools take their usual time.",
             "The agent waits for them; other workflows go on.",
         )
 
@@ -335,7 +362,7 @@ class BreakIt:
         started.
 
         Raises:
-            StackError: It did not come to that within 20 s.
+            StackError: It did not come to that within `settings.RESET_DEADLINE`.
             NotPossible: Workers are external.
         """
         limit = settings.RESET_DEADLINE
@@ -351,15 +378,16 @@ class BreakIt:
     async def _reset(self) -> ResetReport:
         began = time.monotonic()
         mended = fault_words(self.faults())
+        info = self._stack.info()
+        for process in info.processes if info else ():
+            _resume(process)  # somebody may have stopped it past us; it may hold the lock
         with self._writable():
             await asyncio.to_thread(self._stack.faults.mend)
-        info = self._stack.info()
-        for worker in info.workers if info else ():
-            _resume(worker)  # somebody may have stopped it past us
         try:
-            client = await asyncio.wait_for(self._start(), _FIRST_TRY_SECONDS)
+            client = await asyncio.wait_for(self._start(), _FIRST_TRY_SECONDS if info else None)
         except (TimeoutError, DemoError):
-            await self._stack.down()
+            with contextlib.suppress(StackError):  # it was killed, then
+                await self._stack.down(_DOWN_WITHIN)
             client = await self._start()
         info = self._require_workers()
         terminated = await _terminate_all(client, embedded=info.embedded)
@@ -368,11 +396,13 @@ class BreakIt:
 
     # --- inside ------------------------------------------------------------------------------------------------------
 
-    async def _do(self, kind: str, work: Callable[[], Coroutine[Any, Any, str]], expected: str) -> Break:
+    async def _do(
+        self, kind: str, work: Callable[[], Coroutine[Any, Any, str]], expected: str, *, mends: bool = False
+    ) -> Break:
         timestamp = format_timestamp(datetime.now(UTC))
 
         async def do() -> Break:
-            broken = Break(kind=kind, timestamp=timestamp, done=await work(), expected=expected)
+            broken = Break(kind=kind, timestamp=timestamp, done=await work(), expected=expected, mends=mends)
             for callback in self.on_break:
                 callback(broken)
             return broken
@@ -393,23 +423,24 @@ class BreakIt:
             await self._change(name, value, seconds)
             return f"{done}{'' if seconds is None else f' for {seconds:g} s'}."
 
-        return await self._do(kind, change, expected)
+        return await self._do(kind, change, expected, mends=value == getattr(Faults(), name))
 
     async def _set(self, kind: str, name: str, value: object, done: str, expected: str) -> Break:
         """A change that the Workers carry out."""
 
         async def change() -> str:
             self._require_workers()
-            await self._change(name, value)
+            with self._writable():
+                await asyncio.to_thread(self._stack.faults.change, name, value)
             return done
 
-        return await self._do(kind, change, expected)
+        return await self._do(kind, change, expected, mends=value == getattr(Faults(), name))
 
     async def _change(self, name: str, value: object, seconds: float | None = None) -> None:
         """Changes a fault and waits until the supervisor has carried it out."""
         with self._writable():
             faults = await asyncio.to_thread(self._stack.faults.change, name, value, seconds)
-        await self._until(lambda info: getattr(info.faults, name) == getattr(faults, name), f"{name} = {value}")
+        await self._until(lambda info: info.faults.changes >= faults.changes, f"{name} = {value}")
 
     async def _until(self, holds: Callable[[StackInfo], bool], what: str) -> StackInfo:
         deadline = time.monotonic() + settings.BREAK_DEADLINE.total_seconds()
@@ -441,7 +472,7 @@ class BreakIt:
 
     def _require_workers(self) -> StackInfo:
         info = self._info()
-        if info.supervisor is None:
+        if not info.runs_workers:
             raise NotPossible(
                 f"Your Workers are external ({settings.ENV_WORKER}=external).",
                 why="only Workers that the kit runs can be broken from here",
@@ -451,7 +482,8 @@ class BreakIt:
 
     def _workers(self, pid: int | None) -> Sequence[ProcessInfo]:
         info = self._require_workers()
-        alive = [worker for worker in info.workers if worker.alive]
+        live = [module.process for module in info.live]
+        alive = [worker for worker in (*info.workers, *live) if worker and worker.alive]
         if not alive:
             raise NotPossible("No Worker runs.", remedy="`await demo.break_it.set_workers(1)`")
         if pid is None:

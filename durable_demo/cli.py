@@ -232,8 +232,12 @@ def reset() -> None:
     from durable_demo.session import Session
 
     async def bring_back() -> str:
-        async with Session() as session:
+        session = Session()
+        session.background.start()  # a start would wait for what is broken
+        try:
             return str(await session.reset())
+        finally:
+            await session.close()
 
     said = asyncio.run(bring_back())
     console.print(Text(said), soft_wrap=True)

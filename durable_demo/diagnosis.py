@@ -8,6 +8,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
+from durable_demo import settings
+
 TASK = "Workflow Task"
 """What waits for a Worker, if it is no Activity."""
 _END = "or end the workflow: `await run.terminate()`"
@@ -113,9 +115,13 @@ def no_worker(what: str, task_queue: str, since: str) -> Problem:
         task_queue: The Task Queue that it waits in.
         since: Since when, as a time of day.
     """
+    module = task_queue.removeprefix(settings.live_task_queue(""))
+    if module != task_queue:
+        start = f"run its cell `%%workflow {module}` again"
+    else:
+        start = "start one: `await demo.break_it.set_workers(1)`, or `durable-demo worker` in a terminal"
     return Problem(
         f"No Worker takes the {what}, which has waited since {since}",
         f"none polls the Task Queue {task_queue}, or all of them are frozen, cut off or busy",
-        "start one: `await demo.break_it.set_workers(1)`, or `durable-demo worker` in a terminal; "
-        "`await demo.reset()` mends all",
+        f"{start}; `await demo.reset()` mends all, and ends all workflows",
     )

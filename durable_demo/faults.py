@@ -52,6 +52,7 @@ class Faults:
         model_down: Whether each attempt to ask the agent's model fails.
         cut_answers: Answers of the model that break off in the middle; counted down by the Workers.
         until: Unix time at which the supervisor puts a field back to its default, by the field's name.
+        changes: How often it was written: what was read at or after a change knows of it.
     """
 
     workers: int = 1
@@ -63,6 +64,7 @@ class Faults:
     model_down: bool = False
     cut_answers: int = 0
     until: Mapping[str, float] = field(default_factory=dict)
+    changes: int = field(default=0, compare=False)
 
     @property
     def happy(self) -> bool:
@@ -88,10 +90,17 @@ class Faults:
         good = {}
         for name, default in dataclasses.asdict(_HAPPY).items():
             value = values.get(name, default)
-            if type(value) is type(default) or (isinstance(default, float) and type(value) is int):
-                good[name] = value
-        if good.get("network") not in get_args(Network):
-            good.pop("network", None)
+            fits = type(value) is type(default) or (isinstance(default, float) and type(value) is int)
+            good[name] = value if fits else default
+        if good["network"] not in get_args(Network):
+            del good["network"]
+        if not 0 <= good["workers"] <= MAX_WORKERS:
+            del good["workers"]
+        good["until"] = {
+            name: moment
+            for name, moment in good["until"].items()
+            if name in good and isinstance(moment, int | float) and math.isfinite(moment)
+        }
         return cls(**good)
 
 
@@ -107,12 +116,14 @@ class Break:
         timestamp: Just before it was done: UTC, ISO 8601, milliseconds, `Z`.
         done: What was done, as one sentence.
         expected: What will happen, as one or two sentences.
+        mends: Whether it broke nothing: it ends what was broken before, or adds Workers.
     """
 
     kind: str
     timestamp: str
     done: str
     expected: str
+    mends: bool = False
 
     def __str__(self) -> str:
         return f"{self.done} {self.expected}"
@@ -240,6 +251,7 @@ class FaultFile:
         return [incident for incident in found if incident.timestamp >= since]
 
     def _write(self, faults: Faults) -> Faults:
+        faults = replace(faults, changes=self.read().changes + 1)
         self._replace(self.path, json.dumps(dataclasses.asdict(faults), indent=2))
         return faults
 

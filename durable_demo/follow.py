@@ -35,8 +35,6 @@ RETRY_PAUSE_S = 0.2
 WAITING_TOLD_AFTER = timedelta(seconds=1)
 WAITING_TOLD_AGAIN_AFTER_S = 10.0
 """That there is no Worker is told again: somebody who reads ticks may have skipped it."""
-RESET_SEEN_WITHIN_S = 2.0
-"""The server ends a run and makes the one that it is reset to at once; a cluster may show the second one later."""
 
 
 async def follow(
@@ -102,6 +100,7 @@ class _Follower:
         self._client = client
         self._chain = Chain(client, workflow_id)
         self._wait = wait
+        self._patience = settings.RECONNECT_PATIENCE if wait else settings.CALL_DEADLINE
         self._entries = entries
         self._pending: PendingWork | None = None
         self._waits: list[Wait] = []
@@ -145,13 +144,14 @@ class _Follower:
     async def _begin(self) -> AsyncIterator[e.Event | str]:
         """Like `_first_run`, once the server answers; without waiting, it has as long as a call may take."""
         nowhere = self._reader("")
-        patience = settings.RECONNECT_PATIENCE if self._wait else settings.CALL_DEADLINE
+        found: list[e.Event | str] = []
         while True:
             try:
-                found = [item async for item in self._first_run()]
+                async for item in self._first_run():
+                    found.append(item)
                 break
             except ServerUnreachable as error:
-                for tick in self._lost(nowhere, error.__cause__ or error, patience):
+                for tick in self._lost(nowhere, error.__cause__ or error):
                     yield tick
             await asyncio.sleep(RETRY_PAUSE_S)
         for item in (*self._found(nowhere), *found):
@@ -209,7 +209,7 @@ class _Follower:
                 return await call(run_id)
             except Exception as error:
                 waited = time.monotonic() - began
-                if not self._wait or not is_transient(error) or waited > settings.RECONNECT_PATIENCE.total_seconds():
+                if not is_transient(error) or waited > self._patience.total_seconds():
                     raise self._translated(error) from error
                 await asyncio.sleep(RETRY_PAUSE_S)
 
@@ -218,6 +218,7 @@ class _Follower:
     async def _run(self, reader: RunReader) -> AsyncIterator[Item]:
         """Yields the items of one run; returns when it has ended."""
         self._seen.clear()
+        self._waits, self._waiting_told = [], None  # of a run that a reset has ended nobody waits any more
         last_id = 0
         token = b""
         behind = True
@@ -341,14 +342,12 @@ class _Follower:
 
     # --- the server comes and goes -----------------------------------------------------------------------------------
 
-    def _lost(
-        self, reader: RunReader, error: BaseException, patience: timedelta = settings.RECONNECT_PATIENCE
-    ) -> list[e.Event]:
+    def _lost(self, reader: RunReader, error: BaseException) -> list[e.Event]:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
             return [e.Reconnecting(**self._now(reader), tick=True, error=reason(error))]
-        if now - self._away_since > patience.total_seconds():
+        if now - self._away_since > self._patience.total_seconds():
             raise unreachable(error, f"follow {self._workflow_id}")
         return []
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
@@ -10,6 +11,7 @@ import time
 from collections.abc import Callable
 from datetime import timedelta
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from durable_demo import live_modules, settings
@@ -69,7 +71,7 @@ def serve(name: str, cell: str, info: Callable[[], StackInfo]) -> dict[str, Any]
     """
     live_modules.check_name(name)
     stack = info()
-    if stack.supervisor is None:
+    if not stack.runs_workers:
         raise NotPossible(
             "%%workflow needs a Worker that the kit runs.",
             why="Here the Workers are your own (DURABLE_DEMO_WORKER=external).",
@@ -82,13 +84,15 @@ def serve(name: str, cell: str, info: Callable[[], StackInfo]) -> dict[str, Any]
         raise _refused(name, str(error)) from None
     state = StateDir(stack.home)
     path = state.live / f"{name}.py"
-    draft = path.with_suffix(".new")
-    with state.usable():
-        path.parent.mkdir(mode=0o700, exist_ok=True)
-        _write(draft, text)
-    found = _checked(draft, text)
-    with state.usable():
-        draft.replace(path)
+    with contextlib.ExitStack() as drafts:
+        with state.usable():
+            path.parent.mkdir(mode=0o700, exist_ok=True)
+            # Several notebooks may write the same module at once.
+            draft = Path(drafts.enter_context(TemporaryDirectory(prefix="draft-", dir=path.parent))) / f"{name}.new"
+            _write(draft, text)
+        found = _checked(draft, text)
+        with state.usable():
+            draft.replace(path)
     _await_worker(name, live_modules.digest(text), info)
     queue = settings.live_task_queue(name)
     parts = [f"Workflow {', '.join(found['workflows'])}"]
@@ -99,8 +103,8 @@ def serve(name: str, cell: str, info: Callable[[], StackInfo]) -> dict[str, Any]
 
 
 def _write(path: Path, text: str) -> None:
-    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w", encoding="utf-8") as file:
-        file.write(text)
+    with os.fdopen(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
+        file.write(text.encode())  # as bytes: its digest is that of the text, also where lines end otherwise
 
 
 def _checked(path: Path, text: str) -> dict[str, Any]:

@@ -2,8 +2,8 @@
 
 ``python -m durable_demo.processes PARENT_PID COMMAND...`` is the guard that the server and the Worker are started
 through, so that a supervisor killed with SIGKILL leaves nothing behind. On Linux the kernel does it: the guard asks for
-SIGTERM at its parent's death and becomes the command, with the same pid. Elsewhere the guard stays, runs the command
-and ends it when its own stdin, a pipe from the parent, reaches its end.
+SIGKILL at its parent's death (a process that is stopped would see no other) and becomes the command, with the same pid.
+Elsewhere the guard stays, runs the command and ends it when its own stdin, a pipe from the parent, reaches its end.
 
 Starts quickly: nothing here imports more than the standard library.
 """
@@ -53,7 +53,7 @@ def leave(status: int) -> NoReturn:
 
 def _become(parent_pid: int, command: list[str]) -> None:
     """Linux: die with the parent, then become the command."""
-    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
     if os.getppid() != parent_pid:
         return  # it died before prctl could take effect
     os.execvp(command[0], command)  # noqa: S606

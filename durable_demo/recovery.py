@@ -1,8 +1,8 @@
 """The stopwatch: what became of one workflow since something was broken. A pure fold: no I/O, no Temporal, no widgets.
 
 It tells nothing from hope. Time runs from sign to sign of progress, which is what a Worker did: a Workflow Task or an
-Activity that it completed, a heartbeat. While nothing is in hand (no Activity is open, no Workflow Task waits) it
-stands still. Times are the server's and this machine's, which are one with the embedded server.
+Activity that it completed, a heartbeat. While nothing is in hand (no Activity is open, no Workflow Task waits, no timer
+is overdue) it stands still. Times are the server's and this machine's, which are one with the embedded server.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from durable_demo.entries import HistoryEntry, Item, PendingWork
 from durable_demo.faults import Break, Incident
 from durable_demo.figures import took
 from durable_demo.recovery_text import RecoveryLine, RecoverySummary, Source, Status, html_of, text_of
-from durable_demo.timeline_entries import ENDS, RUN_ENDS, cut, label, milliseconds, reference
+from durable_demo.timeline_entries import ENDS, RUN_ENDS, cut, label, milliseconds, reference, span
 from durable_demo.wording import line_text, one_line
 
 PATIENCE = 1_500
@@ -26,8 +26,6 @@ SETTLED = 10_000
 MAX_LINES = 60
 """Lines that are kept: the newest."""
 MAX_TEXT = 160
-MENDING = frozenset({"thaw_worker", "start_server", "mend_network", "reset"})
-"""Verbs that break nothing: the stopwatch of what was broken before runs on."""
 
 
 @dataclass
@@ -53,11 +51,13 @@ class Recovery:
     _workflow_id: str = field(default="", init=False)
     _run_id: str = field(default="", init=False)
     _last_event: str = field(default="", init=False)
-    _copies: bool = field(default=False, init=False)  # of entries of the run that was reset, read there already
     _open: dict[int, _Open] = field(default_factory=dict, init=False)
     _task: bool = field(default=False, init=False)
     _ended: bool = field(default=False, init=False)
+    _timers: dict[int, int] = field(default_factory=dict, init=False)  # when each is due
     _waits: int | None = field(default=None, init=False)  # since when, while anything is in hand
+    _heard: bool = field(default=False, init=False)  # whether that was a heartbeat
+    _gone: int | None = field(default=None, init=False)  # when a look found it done; its entry is on its way
     _sign: int = field(default=0, init=False)
     _latest: int = field(default=0, init=False)
     _away: bool = field(default=False, init=False)  # the server
@@ -88,7 +88,8 @@ class Recovery:
         if self._break is None:
             return ""
         stopped = self._sign <= self._trouble
-        if self._waits is not None and not self._settled and (stopped or self._latest - self._waits >= PATIENCE):
+        since = self._since_when()
+        if since is not None and not self._settled and (stopped or self._latest - since >= PATIENCE):
             return "waiting"
         if stopped:
             return "ended" if self._ended and self._in_hand else "untouched"
@@ -100,7 +101,8 @@ class Recovery:
         if self._break is None:
             return RecoverySummary(self._workflow_id)
         status = self.status
-        waits = self._waits if status == "waiting" else None
+        since = self._since_when()
+        waits = since if status == "waiting" else None
         gap = self._gap if waits is None else max(self._gap, self._latest - waits)
         return RecoverySummary(
             workflow_id=self._workflow_id,
@@ -111,7 +113,8 @@ class Recovery:
             since=_timestamp(self._begun),
             gap=max(0, gap) / 1_000,
             waiting_since="" if waits is None else _timestamp(waits),
-            in_hand=self._in_hand or self._waits is not None,
+            mends=self._break.mends,
+            in_hand=self._in_hand or since is not None,
             attempts=self._attempts,
             tasks_timed_out=self._tasks_timed_out,
             resumed_from=self._resumed_from,
@@ -133,11 +136,13 @@ class Recovery:
     # --- what it is told ---------------------------------------------------------------------------------------------
 
     def begin(self, broken: Break) -> None:
-        """Starts the stopwatch, or lets it run on if the workflow is waiting, or if this breaks nothing."""
+        """Starts the stopwatch, or lets it run on if the workflow has been waiting, or if this breaks nothing."""
         at = milliseconds(broken.timestamp)
         self._latest = max(self._latest, at)
-        goes_on = self._break is not None and (broken.kind in MENDING or self.status == "waiting")
-        if not goes_on:
+        # This is told when it is done: a wait that it has brought about itself is younger than it.
+        since = None if self._break is None or self._break.mends or self._settled else self._since_when()
+        waited = since is not None and at - since >= PATIENCE
+        if not (waited or (self._break is not None and broken.mends)):
             self._lines.clear()
             self._noted = set()
             self._break, self._begun = broken, at
@@ -146,7 +151,7 @@ class Recovery:
             # So may be the first that it has led to.
             further = sum(activity.attempted > at for activity in self._open.values())
             self._interrupted, self._settled = self._away or further > 0, 0
-            self._in_hand = self._waits is not None
+            self._in_hand = self._since_when() is not None
             self._gap = self._tasks_timed_out = self._repeated = 0
             self._attempts = further
             self._resumed_from = None
@@ -200,17 +205,23 @@ class Recovery:
         # Those two may be replaced yet.
         if kind not in {"WORKFLOW_TASK_SCHEDULED", "WORKFLOW_TASK_STARTED"}:
             self.last_fact = entry.offset
-        self._latest = max(self._latest, at)
         if kind == "WORKFLOW_EXECUTION_STARTED":
             self._begin_run(entry)
-        elif kind == "WORKFLOW_TASK_SCHEDULED":
+        if entry.copied:
+            self._copy(entry)
+            return
+        self._latest = max(self._latest, at)
+        if kind == "WORKFLOW_TASK_SCHEDULED":
             self._task = True
             self._comes_in(at)
         elif kind == "WORKFLOW_TASK_COMPLETED":
             self._task = False
             self._progress(at)
-        elif kind == "WORKFLOW_TASK_FAILED":
-            self._copies = self._copies and not str(given.get("cause")).endswith("RESET_WORKFLOW")
+        elif kind == "WORKFLOW_TASK_FAILED" and str(given.get("cause")).endswith("RESET_WORKFLOW"):
+            # What the copies have left open is in hand from now on.
+            self._timers = {event_id: max(due, at) for event_id, due in self._timers.items()}
+            if self._open:
+                self._comes_in(at)
         elif kind == "WORKFLOW_TASK_TIMED_OUT":
             self._time_out(at)
         elif kind == "ACTIVITY_TASK_SCHEDULED":
@@ -219,29 +230,59 @@ class Recovery:
             self._attempt(reference(entry, "scheduledEventId"), int(str(given.get("attempt", 1))), at)
         elif kind in ENDS and kind.startswith("ACTIVITY_"):
             self._end(entry, at)
+        elif kind == "TIMER_STARTED":
+            self._timers[entry.event_id] = at + span(given.get("startToFireTimeout"))
+        elif kind in {"TIMER_FIRED", "TIMER_CANCELED"}:
+            due = self._timers.pop(reference(entry, "startedEventId"), at)
+            if kind == "TIMER_FIRED":
+                self._comes_in(max(due, self._sign))
         elif kind in RUN_ENDS:
-            self._open.clear()
-            self._task, self._waits = False, None
+            self._end_run(at)
             self._ended = not given.get("newExecutionRunId")
 
     def _begin_run(self, entry: HistoryEntry) -> None:
-        original = str(entry.attributes.get("originalExecutionRunId") or entry.run_id)
-        self._copies = original == self._run_id != entry.run_id
-        if not self._copies:
-            self._ids.clear()
+        self._ids.clear()
+        if not entry.copied:  # else they mean what they meant in the run that was reset
             self._ids_before.clear()
         self._workflow_id = self._workflow_id or label(entry.attributes.get("workflowId"))
         self._run_id, self._ended = entry.run_id, False
+        self._clear()
+
+    def _copy(self, entry: HistoryEntry) -> None:
+        """An entry of the run that was reset, read there already: what is open after it, and no more."""
+        if entry.event_type == "ACTIVITY_TASK_SCHEDULED":
+            self._open[entry.event_id] = _Open(label(entry.attributes.get("activityId")))
+        elif entry.event_type == "TIMER_STARTED":
+            due = milliseconds(entry.timestamp) + span(entry.attributes.get("startToFireTimeout"))
+            self._timers[entry.event_id] = due
+        elif entry.event_type in ENDS:
+            began, state = ENDS[entry.event_type]
+            self._timers.pop(reference(entry, began), None)
+            activity = self._open.pop(reference(entry, began), None)
+            if activity is not None and state == "completed":
+                self._ids.add(activity.activity_id)
+
+    def _end_run(self, at: int) -> None:
+        since = self._waits if self._waits is not None else self._overdue()
+        if since is not None and self._after(at) and not self._settled:
+            self._in_hand = True
+            self._gap = max(self._gap, (at if self._gone is None else self._gone) - self._measured(since))
+        self._clear()
+
+    def _clear(self) -> None:
         self._open.clear()
-        self._task, self._waits = False, None
+        self._timers.clear()
+        self._ticks.clear()
+        self._task, self._waits, self._gone = False, None, None
 
     def _schedule(self, entry: HistoryEntry, at: int) -> None:
         activity_id = label(entry.attributes.get("activityId"))
         self._open[entry.event_id] = _Open(activity_id)
-        self._ticks.clear()
+        for who in ("", activity_id):
+            self._ticks.pop(who, None)
         self._reached, self._reached_by = None, 1
         self._comes_in(at)
-        if activity_id in self._ids_before and self._after(at) and not self._copies:
+        if activity_id in self._ids_before and self._after(at):
             self._repeated += 1
 
     def _attempt(self, event_id: int, attempt: int, at: int) -> None:
@@ -260,10 +301,10 @@ class Recovery:
         _, state = ENDS[entry.event_type]
         if activity is not None and state == "completed":
             self._ids.add(activity.activity_id)
-            self._completed += not self._copies
+            self._completed += 1
             if at <= self._begun:  # this is read from the beginning
                 self._ids_before.add(activity.activity_id)
-                self._completed_before += not self._copies
+                self._completed_before += 1
         if state != "timed_out":
             self._progress(at)
 
@@ -290,8 +331,8 @@ class Recovery:
             self._comes_in(since)
             if self._after(now) and now - since >= PATIENCE:
                 self._in_trouble(now)
-        elif not (self._task or self._open):
-            self._waits = None
+        elif not (self._task or self._open) and self._waits is not None and self._gone is None:
+            self._gone = now
 
     # --- events ------------------------------------------------------------------------------------------------------
 
@@ -339,7 +380,7 @@ class Recovery:
         if attempt != before[0] and told == before[1]:
             return False
         self._latest = max(self._latest, at)
-        self._progress(at)
+        self._progress(at, heard=True)
         return True
 
     def _reach(self, event: e.ProgressUpdate) -> None:
@@ -355,24 +396,41 @@ class Recovery:
     def _after(self, at: int) -> bool:
         return self._break is not None and at > self._begun
 
+    def _since_when(self) -> int | None:
+        """Since when what is in hand shows no progress; None if nothing is."""
+        waits = self._waits if self._gone is None else None
+        since = self._overdue() if waits is None else waits
+        return None if since is None else self._measured(since)
+
+    def _overdue(self) -> int | None:
+        """Since when a timer is; None if none is."""
+        due = min(self._timers.values(), default=self._latest)
+        return due if self._latest - due >= PATIENCE else None
+
+    def _measured(self, since: int) -> int:
+        """From when on a wait counts: what was broken later cannot be why nobody was heard before."""
+        heard = self._heard and self._begun - since < PATIENCE
+        mended = self._break is not None and self._break.mends  # which ends what was there before
+        return since if heard or mended else max(since, self._begun)
+
     def _comes_in(self, at: int) -> None:
         """Something is in hand."""
-        if self._waits is None:
-            self._waits = at
+        if self._waits is None or self._gone is not None:
+            self._waits, self._heard, self._gone = at, False, None
 
     def _in_trouble(self, at: int) -> None:
         """There is proof of an interruption."""
         self._interrupted, self._settled = True, 0
         self._trouble = max(self._trouble, at)
 
-    def _progress(self, at: int) -> None:
+    def _progress(self, at: int, *, heard: bool = False) -> None:
         """A Worker did something."""
         if at < self._sign:
             return
-        waited = 0 if self._waits is None else at - self._waits
+        waited = 0 if self._waits is None else at - self._measured(self._waits)
         stopped = self._interrupted and self._sign <= self._trouble < at
         self._sign = at
-        self._waits = at if self._open or self._task else None
+        self._waits, self._heard, self._gone = at if self._open or self._task else None, heard, None
         if not self._after(at) or self._settled:
             return
         self._in_hand = True

@@ -46,6 +46,7 @@ class RecoverySummary:
         done: What was done.
         expected: What was to happen.
         since: When: ISO 8601, UTC.
+        mends: Whether it broke nothing, but mended something.
         gap: The longest time without progress in seconds, as far as is known; it goes on while `waiting_since` is set.
         waiting_since: When the last progress was, while the status is `waiting`; else empty.
         in_hand: Whether there was work that could be interrupted.
@@ -63,6 +64,7 @@ class RecoverySummary:
     done: str = ""
     expected: str = ""
     since: str = ""
+    mends: bool = False
     gap: float = 0.0
     waiting_since: str = ""
     in_hand: bool = False
@@ -86,6 +88,11 @@ class RecoverySummary:
             case "untouched":
                 return "Went on without a pause" if self.in_hand else "Nothing was in hand: nothing had to wait"
         return "Nothing was broken"
+
+    @property
+    def lead(self) -> str:
+        """What stands before `done`."""
+        return "Mended:" if self.mends else "Broken on purpose:"
 
     @property
     def facts(self) -> list[str]:
@@ -113,7 +120,7 @@ def text_of(now: RecoverySummary, lines: Sequence[RecoveryLine]) -> str:
     if not now.kind:
         return now.headline
     told = [f"  {clock(line.timestamp)} {line.text}" for line in lines]
-    return "\n".join([f"Broken on purpose: {now.done} {now.expected}", f"{now.headline}.", *now.facts, *told])
+    return "\n".join([f"{now.lead} {now.done} {now.expected}", f"{now.headline}.", *now.facts, *told])
 
 
 def html_of(now: RecoverySummary, lines: Sequence[RecoveryLine]) -> str:
@@ -123,7 +130,7 @@ def html_of(now: RecoverySummary, lines: Sequence[RecoveryLine]) -> str:
     facts = "".join(f"<li>{html.escape(fact)}</li>" for fact in now.facts)
     told = "\n".join(html.escape(f"{clock(line.timestamp)} {line.text}") for line in lines)
     return (
-        f"<p><strong>Broken on purpose:</strong> {html.escape(now.done)} {html.escape(now.expected)}</p>\n"
+        f"<p><strong>{now.lead}</strong> {html.escape(now.done)} {html.escape(now.expected)}</p>\n"
         f"<p><strong>{html.escape(now.headline)}</strong></p>\n<ul>{facts}</ul>\n"
         # Jupyter gives `pre` in an output the font of the page, and `code` in it a monospaced one.
         f"<pre><code>{told}</code></pre>"

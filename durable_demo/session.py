@@ -257,7 +257,9 @@ class Session:
 
     def _worker(self) -> str:
         worker = self.info.worker
-        return "Worker: your own (external)" if worker is None else f"Worker: process {worker.pid}"
+        if not self.info.runs_workers:
+            return "Worker: your own (external)"
+        return f"Worker: process {worker.pid}" if worker else "Worker: none (broken on purpose: `await demo.reset()`)"
 
 
 def allow_asyncio_run() -> None:

@@ -127,8 +127,10 @@ FAULT_POLL_INTERVAL = timedelta(milliseconds=100)
 """How soon the supervisor carries out what somebody breaks or mends."""
 BREAK_DEADLINE = timedelta(seconds=10)
 """How long it may take until that is done; a Worker that is told to end may take `WORKER_STOP_TIMEOUT`."""
-RESET_DEADLINE = timedelta(seconds=20)
-"""How long a reset may take, from any mess."""
+RESET_DEADLINE = timedelta(seconds=45)
+"""How long a reset may take, from any mess. It takes a second or two; longer if the whole stack must be started."""
+LIVE_MODULE_KEPT = timedelta(days=1)
+"""How long a workflow from a notebook has a Worker in each new stack: its runs go on after an evening, not for ever."""
 WORKER_STOP_TIMEOUT = tuning.GRACEFUL_SHUTDOWN_TIMEOUT + timedelta(seconds=1.5)
 """A Worker that has not ended by then is killed: its work is durable."""
 SERVER_STOP_TIMEOUT = timedelta(seconds=3)

@@ -19,6 +19,7 @@ import time
 from collections.abc import AsyncIterator
 from concurrent.futures import Future
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 
 from filelock import BaseFileLock
@@ -101,20 +102,23 @@ class Stack:
         if lease:
             self._state.give_back(lease)
 
-    async def down(self) -> bool:
+    async def down(self, limit: timedelta = settings.STOP_DEADLINE) -> bool:
         """Stop server and Worker now, whoever uses them.
+
+        Args:
+            limit: How long they may take.
 
         Returns:
             Whether anything ran.
 
         Raises:
-            StackError: The supervisor did not end within `STOP_DEADLINE`; its processes were killed.
+            StackError: The supervisor did not end in that time; its processes were killed.
         """
         state = self._state
         if not state.is_supervised():
             left = state.read()
             return any([await asyncio.to_thread(process.kill) for process in (left.processes if left else [])])
-        deadline = time.monotonic() + settings.STOP_DEADLINE.total_seconds()
+        deadline = time.monotonic() + limit.total_seconds()
         asked: ProcessInfo | None = None
         while state.is_supervised():
             info = state.read()  # none yet while it starts, none any more while it stops
@@ -125,7 +129,7 @@ class Stack:
                 for process in info.processes if info else []:
                     await asyncio.to_thread(process.kill)
                 raise StackError(
-                    f"The stack in {state.path} did not stop within {settings.STOP_DEADLINE.total_seconds():g} s.",
+                    f"The stack in {state.path} did not stop within {limit.total_seconds():g} s.",
                     why="its processes did not react, and were killed" if info else "its supervisor does not react",
                     remedy="`durable-demo logs supervisor`, then `durable-demo status`",
                 )
@@ -183,6 +187,7 @@ class Stack:
             embedded=False,
             home=self.home,
             web_ui=self._web_ui,
+            runs_workers=False,
         )
 
     def _read(self) -> StackInfo | None:
@@ -318,7 +323,7 @@ def _require_worker(info: StackInfo) -> None:
     if _worker_is_external():
         return
     remedy = f"`durable-demo down`, then start again; or set {settings.ENV_HOME} for a stack of its own"
-    if not info.worker:
+    if not info.runs_workers:
         raise WorkerFailed(
             f"The stack in {info.home} was started without a Worker ({settings.ENV_WORKER}=external).", remedy=remedy
         )

@@ -155,6 +155,7 @@ class StackInfo:
         web_ui: Temporal's Web UI for this server; None if there is none or none is known.
         faults: What is broken on purpose, as far as it concerns processes and the network: this is in force.
         live: Workers of live modules.
+        runs_workers: Whether the kit runs Workers here, if perhaps none now; else people run their own.
     """
 
     address: str
@@ -169,6 +170,7 @@ class StackInfo:
     web_ui: WebUi | None = None
     faults: Faults = field(default_factory=Faults)
     live: tuple[LiveInfo, ...] = ()
+    runs_workers: bool = True
 
     @property
     def worker(self) -> ProcessInfo | None:

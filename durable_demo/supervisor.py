@@ -19,7 +19,6 @@ import hashlib
 import json
 import logging
 import os
-import shutil
 import signal
 import sys
 import time
@@ -67,6 +66,7 @@ class Supervisor:
         self._faults = Faults()
         self._group: asyncio.TaskGroup | None = None
         self._keepers: dict[Child, asyncio.Task[None]] = {}
+        self._leaving: set[Child] = set()
         self._written: StackInfo | None = None
         self._problem = ""
         self._me = ProcessInfo.of(os.getpid())
@@ -76,14 +76,18 @@ class Supervisor:
         """What the stack consists of; live modules come and go beside it."""
         return [child for child in (self._server, *self._workers) if child and child.wanted.is_set()]
 
+    @property
+    def _all_workers(self) -> list[Worker]:
+        return [*self._workers, *self._live.values()]
+
     async def start(self) -> None:
         """Start everything and wait until it is of use.
 
         Raises:
             StackError: Why it could not be started; what was is still to be stopped.
         """
-        if not self._reap():
-            shutil.rmtree(self._state.live, ignore_errors=True)  # a new stack begins without what was tried before
+        self._reap()
+        self._forget_old_modules()
         self._file.clear()
         self._write()
         if self._remote:
@@ -129,7 +133,7 @@ class Supervisor:
 
     async def stop(self) -> None:
         """Stop what runs: the Workers before the server that they need."""
-        await asyncio.gather(*(child.stop() for child in (*self._workers, *self._live.values())))
+        await asyncio.gather(*(child.stop() for child in (*self._all_workers, *self._leaving)))
         if self._proxy:
             await self._proxy.close()
         if self._server:
@@ -161,6 +165,10 @@ class Supervisor:
                 self._publish()
                 await self._become_ready(child)
             except (DemoError, OSError) as error:
+                how = await child.ended() if child.pid and not child.running else ""
+                if how.startswith("killed"):  # by somebody, on purpose: no reason to wait
+                    self._file.record(child.kind, how, child.pid)
+                    continue
                 await self._failed(child, error)
                 await asyncio.sleep(delay.total_seconds())
                 delay = min(2 * delay, tuning.RESTART_DELAY_LIMIT)
@@ -175,6 +183,8 @@ class Supervisor:
         self._publish()
 
     async def _begin(self, child: Child) -> None:
+        if isinstance(child, LiveWorker):
+            child.problem = ""
         await child.start()
         self._file.record(child.kind, "started", child.pid)
 
@@ -185,9 +195,11 @@ class Supervisor:
     def _let_go(self, child: Child) -> None:
         """Keep it no more, and end it gracefully, which may take seconds."""
         self._keepers.pop(child).cancel()
+        self._leaving.add(child)
 
         async def end() -> None:
             await child.stop()
+            self._leaving.discard(child)
             self._file.record(child.kind, "stopped", child.pid)
 
         assert self._group, "run() comes first"  # noqa: S101
@@ -198,9 +210,12 @@ class Supervisor:
     async def _carry_out_faults(self) -> None:
         while True:
             try:
-                faults = self._file.expire()
-                await self._carry_out(faults)
+                faults = self._file.read()
+                now = faults.at(time.time())
+                await self._carry_out(now)
                 self._serve_live_modules()
+                if now != faults:  # in a thread: somebody may hold the lock
+                    await asyncio.to_thread(self._file.expire)
             except (OSError, TimeoutError, psutil.Error) as error:  # a full disk, or a lock that somebody holds
                 self._complain(f"faults cannot be carried out: {error}")
             await asyncio.sleep(settings.FAULT_POLL_INTERVAL.total_seconds())
@@ -208,19 +223,22 @@ class Supervisor:
     async def _carry_out(self, faults: Faults) -> None:
         if self._with_worker:
             await self._scale(faults.workers)
-        for worker in self._workers:
-            if worker.freeze(faults.frozen):
+        for worker in self._all_workers:
+            # One that is starting is left alone until it works: it would not come to work in time.
+            if (worker.is_ready or not faults.frozen) and worker.freeze(faults.frozen):
                 self._file.record("worker", "frozen (SIGSTOP)" if faults.frozen else "thawed (SIGCONT)", worker.pid)
         if self._server:
             await self._want(self._server, faults.server)
         if self._proxy and faults.network != self._faults.network:
             self._proxy.disturb(faults.network)
             self._file.record("network", faults.network)
-        if faults != self._faults:
+        if faults.changes != self._faults.changes or faults != self._faults:
             self._faults = faults
             self._publish()
 
     async def _scale(self, count: int) -> None:
+        for live in self._live.values():
+            await self._want(live, count > 0)
         if count == 0:
             for worker in self._workers:
                 await self._want(worker, False)
@@ -299,18 +317,25 @@ class Supervisor:
                 LiveInfo(name, child.digest, child.is_ready, child.problem, child.info if child.running else None)
                 for name, child in self._live.items()
             ),
+            runs_workers=self._with_worker,
         )
-        if info != self._written:
+        if self._written != info or self._written.faults.changes != info.faults.changes:
             self._state.write(info)
             self._written = info
 
-    def _reap(self) -> bool:
-        """End what a supervisor that crashed has left: two servers on one database both fail. Whether one has."""
+    def _forget_old_modules(self) -> None:
+        """Each has a Worker: what was tried days ago is not to fill the machine."""
+        for path in self._state.live.glob("*"):
+            with contextlib.suppress(OSError):
+                if time.time() - path.stat().st_mtime > settings.LIVE_MODULE_KEPT.total_seconds():
+                    path.unlink()
+
+    def _reap(self) -> None:
+        """End what a supervisor that crashed has left: two servers on one database both fail."""
         left = self._state.read()
         for process in left.processes if left else []:
             if process.kill():
                 logger.warning("pid %d was left by a supervisor that crashed: killed", process.pid)
-        return left is not None
 
 
 def _digest(path: Path) -> str:

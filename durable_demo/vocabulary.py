@@ -76,7 +76,7 @@ class MontyVocabulary:
                 self._last_tick = _elapsed(event.details)
                 return self._progress(event, "sleeping", self._last_tick, attempt=event.attempt)
             case e.ActivityRetry(activity_type="sleep_then_quote"):
-                reached = self._percent(self._last_tick) if event.tick else None
+                reached = self._percent(self._last_tick) if event.tick and self._last_tick else None
                 return replace(event, iteration_count=self._iteration, progress=reached)
             case e.ActivityCompleted(activity_type="sleep_then_quote"):
                 return self._outcome(event)

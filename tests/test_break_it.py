@@ -7,6 +7,7 @@ import math
 import os
 import signal
 from collections.abc import AsyncIterator, Callable
+from datetime import timedelta
 from typing import Any
 
 import psutil
@@ -16,7 +17,7 @@ from rich.console import Console
 
 from durable_demo import Session, settings, status
 from durable_demo import events as e
-from durable_demo.errors import InvalidInput, NotPossible, StackError, StillRunning
+from durable_demo.errors import InvalidInput, NotPossible, ServerUnreachable, StackError, StillRunning
 from durable_demo.faults import Break, Faults
 from durable_demo.run import Run
 from tests.conftest import eventually
@@ -99,6 +100,24 @@ async def test_one_of_two_workers_can_be_killed(demo: Session):
     assert [worker.pid for worker in demo.info.workers] == [first.pid]
 
 
+async def test_killed_again_and_again_it_comes_back_at_once(demo: Session):
+    for _ in range(5):
+        await demo.break_it.kill_worker()
+    began = demo.break_it.incidents()[-1].timestamp
+    await eventually(lambda: demo.info.ready, "a Worker that polls", within=8)
+    assert "did not come to work" not in str(demo.break_it.incidents(began))
+
+
+async def test_frozen_and_killed_it_comes_to_work_before_it_is_frozen_again(demo: Session):
+    await demo.break_it.freeze_worker()
+    await demo.break_it.kill_worker()
+    await eventually(lambda: demo.info.ready, "a Worker that polls", within=20)
+    worker = demo.info.worker
+    assert worker
+    frozen = psutil.Process(worker.pid)
+    await eventually(lambda: frozen.status() == psutil.STATUS_STOPPED, "that it is frozen too")
+
+
 async def test_without_a_worker_requests_are_kept(demo: Session):
     run = await demo.start_monty(**LONG)
     await until(run, lambda event: event.tick and isinstance(event, e.ProgressUpdate))
@@ -110,6 +129,32 @@ async def test_without_a_worker_requests_are_kept(demo: Session):
     await demo.break_it.set_workers(1)
     await run.result(timeout=30)
     assert "killed by SIGKILL" in since(demo, broken)[0]
+
+
+async def test_a_workflow_that_is_reset_waits_on_while_there_is_no_worker(demo: Session):
+    run = await demo.start_monty(**LONG)
+    await until(run, lambda event: event.tick and isinstance(event, e.ProgressUpdate))
+    await demo.break_it.set_workers(0)
+    told: list[str] = []
+
+    async def listen() -> None:
+        async for event in run.events():
+            told.append(event.event)
+
+    listening = asyncio.create_task(listen())
+    await eventually(lambda: "waiting_for_worker" in told, "that a Worker is missed")
+    await run.reset(to="start")
+    await eventually(lambda: told.count("waiting_for_worker") > 1, "that it is missed again")
+    assert "worker_found" not in told
+    listening.cancel()
+
+
+async def test_without_waiting_a_server_that_is_away_is_told(demo: Session, monkeypatch: pytest.MonkeyPatch):
+    run = await demo.start_monty(**LONG)
+    await demo.break_it.kill_server(60)
+    monkeypatch.setattr(settings, "CALL_DEADLINE", timedelta(seconds=2))
+    with pytest.raises(ServerUnreachable):
+        await run.timeline()
 
 
 async def test_a_frozen_worker_thaws_by_itself(demo: Session):
@@ -180,6 +225,14 @@ async def test_the_network_is_mended(demo: Session):
 # --- Activities ------------------------------------------------------------------------------------------------------
 
 
+async def test_a_busy_stack_takes_failures_as_they_come(demo: Session):
+    runs = [await demo.start_monty(**QUICK) for _ in range(8)]
+    await asyncio.gather(*(until(run, delivers) for run in runs))
+    for _ in range(4):
+        await demo.break_it.fail_activities(1)
+    await eventually(lambda: demo.break_it.faults().failures == 0, "that all were taken")
+
+
 async def test_attempts_fail_as_often_as_asked_and_no_quote_is_lost(demo: Session):
     await demo.break_it.fail_activities(2)
     run = await demo.start_monty(**QUICK, iterations=2)
@@ -245,6 +298,14 @@ async def test_a_workflow_that_does_not_go_on_is_told(demo: Session):
         await demo.break_it.watch(run, broken, timeout=4)
 
 
+async def test_a_conversation_that_waits_for_a_message_is_not_touched(demo: Session):
+    chat = await demo.start_chat()
+    await until(chat, lambda event: isinstance(event, e.AgentIntroduced))
+    broken = await demo.break_it.kill_worker()
+    recovery = await demo.break_it.watch(chat, broken)
+    assert recovery.summary.status == "untouched"
+
+
 async def test_watching_begins_while_the_server_is_away(demo: Session):
     run = await demo.start_monty(**QUICK)
     await until(run, delivers)
@@ -274,6 +335,9 @@ async def test_watching_begins_while_the_server_is_away(demo: Session):
         ("fail_activities", 1.5),
         ("slow_tools", 16),
         ("slow_tools", math.inf),
+        ("slow_tools", None),
+        ("slow_tools", ""),
+        ("disturb_network", ["cut"]),
         ("model_down", "yes"),
         ("cut_answers", -1),
         ("kill_worker", 1),
@@ -355,6 +419,16 @@ async def test_a_reset_thaws_a_worker_that_somebody_stopped_past_us(demo: Sessio
     os.kill(worker.pid, signal.SIGSTOP)
     await demo.reset()
     assert psutil.Process(worker.pid).status() != psutil.STATUS_STOPPED
+
+
+@pytest.mark.parametrize("stopped", ["supervisor", "server"])
+async def test_a_reset_wakes_what_somebody_stopped_past_us(demo: Session, stopped: str):
+    process = getattr(demo.info, stopped)
+    os.kill(process.pid, signal.SIGSTOP)
+    await demo.reset()
+    assert demo.info.ready
+    again = await demo.start_monty(**QUICK, iterations=1)
+    assert (await again.result()).total_quotes_delivered == 1
 
 
 async def test_another_session_finds_a_stack_that_works(demo: Session):

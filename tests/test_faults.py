@@ -95,8 +95,16 @@ def test_of_many_who_take_at_once_each_failure_is_taken_once(faults: FaultFile):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "no json", "[]", "null", '{"network": "gone", "workers": "2", "failures": null, "until": 5}', '{"x": 1}'],
-    ids=["empty", "text", "list", "null", "wrong types", "unknown"],
+    [
+        "",
+        "no json",
+        "[]",
+        "null",
+        '{"network": "gone", "workers": "2", "failures": null, "until": 5}',
+        '{"x": 1}',
+        '{"workers": 99, "until": {"x": 1, "server": "soon", "frozen": null}}',
+    ],
+    ids=["empty", "text", "list", "null", "wrong types", "unknown", "wrong contents"],
 )
 def test_a_file_that_cannot_be_used_counts_as_not_broken(faults: FaultFile, text: str):
     faults.path.write_text(text)

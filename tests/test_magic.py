@@ -104,7 +104,7 @@ async def test_a_cell_that_does_not_load_in_time_is_refused(
 
 
 async def test_without_a_worker_of_the_kit_it_is_not_possible(demo: Session, name: str) -> None:
-    external = dataclasses.replace(demo.info, supervisor=None)
+    external = dataclasses.replace(demo.info, runs_workers=False)
     with pytest.raises(NotPossible, match="DURABLE_DEMO_WORKER"):
         await asyncio.to_thread(magic.serve, name, cell(GREET), lambda: external)
 

@@ -29,8 +29,8 @@ from tests.test_timeline import HISTORIES, RUNS, START, Story, moment, runs, wai
 KILLED = "Worker 4711 was killed (SIGKILL)."
 
 
-def broken(second: float, kind: str = "kill_worker", done: str = KILLED) -> Break:
-    return Break(kind=kind, timestamp=moment(second), done=done, expected="A new Worker starts.")
+def broken(second: float, kind: str = "kill_worker", done: str = KILLED, *, mends: bool = False) -> Break:
+    return Break(kind=kind, timestamp=moment(second), done=done, expected="A new Worker starts.", mends=mends)
 
 
 def common(second: float, *, tick: bool = False, event_id: int = 99) -> dict[str, Any]:
@@ -216,6 +216,21 @@ def test_attempts_that_were_made_to_fail_are_counted_each_once() -> None:
     assert (recovery.status, recovery.summary.attempts, recovery.summary.completed_since) == ("recovered", 2, 2)
 
 
+def test_an_attempt_that_shows_what_the_one_before_has_told_is_no_progress_when_others_begin_meanwhile() -> None:
+    def told(second: float, attempt: int) -> e.Event:
+        named = {"activity_id": "2", "activity_type": "own"}
+        return e.ActivityHeartbeat(attempt=attempt, details=7, **named, **common(second, tick=True))
+
+    story = at_work()
+    recovery = fold(*story.items, told(3.1, 1))
+    recovery.begin(broken(3.2))
+    story.scheduled(3.15, "3")
+    recovery.apply(story.items[-1], told(6, 2))
+    assert recovery.status == "waiting"
+    recovery.apply(told(6.1, 2))
+    assert recovery.status == "recovered"
+
+
 def test_workflow_tasks_that_timed_out_are_counted() -> None:
     story = at_work()
     recovery = fold(*story.items)
@@ -233,20 +248,153 @@ def test_a_workflow_that_is_terminated_while_it_waits_did_not_go_on() -> None:
     recovery.begin(broken(3.2))
     recovery.apply(story.entry(6, "WORKFLOW_EXECUTION_TERMINATED").items[-1])
     assert (recovery.status, recovery.summary.headline) == ("ended", "It ended before it could go on")
+    assert recovery.summary.gap == 3
+
+
+@pytest.mark.parametrize("end", ["TERMINATED", "TIMED_OUT"])
+def test_what_came_in_after_the_break_and_waited_until_the_end_counts_too(end: str) -> None:
+    story = Story().task(0, 0.1)
+    recovery = fold(*story.items)
+    recovery.begin(broken(5))
+    story.entry(7, "WORKFLOW_TASK_SCHEDULED").entry(19.9, f"WORKFLOW_EXECUTION_{end}")
+    recovery.apply(*story.items[-2:])
+    assert (recovery.status, recovery.summary.gap) == ("ended", 12.9)
+
+
+def copies(second: float, timer: str = "") -> list[Item]:
+    """A run to which the one of `at_work` is reset: what the reset copies, and how it says so."""
+    story = Story("MontyPythonWorkflow").task(0, 0.1).activity(0.2, 0.3, 1.5)
+    if timer:
+        story.entry(1.5, "TIMER_STARTED", timerId="1", startToFireTimeout=timer)
+    copied: list[Item] = [replace(item, copied=True) for item in story.items if isinstance(item, HistoryEntry)]
+    cause = "WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW"
+    return [*copied, story.entry(second, "WORKFLOW_TASK_FAILED", cause=cause).items[-1]]
+
+
+def in_run(number: int, items: Sequence[Item]) -> list[Item]:
+    """The same entries in a later run."""
+    return [
+        replace(item, run_id=RUNS[number - 1], offset=str(Offset(number, item.event_id, RUNS[number - 1])))
+        for item in items
+        if isinstance(item, HistoryEntry)
+    ]
+
+
+def after(second: float) -> list[Item]:
+    """What a run does after `copies`."""
+    story = Story()
+    story.event_id = 9
+    story.items.clear()
+    story.entry(second, "WORKFLOW_TASK_SCHEDULED").entry(second + 0.1, "WORKFLOW_TASK_STARTED")
+    return story.entry(second + 0.1, "WORKFLOW_TASK_COMPLETED").activity(second + 0.2, second + 0.2, second + 1).items
 
 
 def test_an_activity_that_a_reset_runs_again_is_told() -> None:
-    story = at_work()
-    recovery = fold(*story.items)
+    recovery = fold(*at_work().items)
     recovery.begin(broken(3.2))
-    story.items.clear()
-    story.began(0, originalExecutionRunId=RUNS[0]).task(0, 0.1).activity(0.2, 0.3, 1.5)
-    story.entry(4, "WORKFLOW_TASK_FAILED", cause="WORKFLOW_TASK_FAILED_CAUSE_RESET_WORKFLOW")
-    story.activity(5, 5.1, 6).activity(6.1, 6.2, 7, activity_id="4")
-    recovery.apply(*story.items)
+    recovery.apply(*in_run(2, [*copies(4), *after(5)]))
     summary = recovery.summary
-    assert (summary.completed_before, summary.completed_since, summary.repeated) == (1, 2, 1)
+    assert (summary.completed_before, summary.completed_since, summary.repeated) == (1, 1, 1)
     assert "1 Activity had completed before: 1 ran again" in summary.facts
+
+
+def test_a_reset_is_no_wait_and_what_it_copies_is_counted_once_however_often() -> None:
+    story = at_work()
+    recovery = fold(*story.items, reached(13, 60))
+    recovery.begin(broken(13.2))
+    recovery.apply(reached(13.5, 65))
+    recovery.apply(story.entry(13.8, "WORKFLOW_EXECUTION_TERMINATED").items[-1])
+    for number, second in ((2, 13.8), (3, 16)):
+        recovery.apply(*in_run(number, [*copies(second), *after(second)]))
+        assert (recovery.status, recovery.summary.gap) == ("untouched", 0.8)
+        assert recovery.summary.completed_before == 1
+
+
+def test_what_a_reset_has_left_in_hand_waits_from_then_on() -> None:
+    recovery = fold(*at_work().items)
+    recovery.begin(broken(13.2))
+    recovery.apply(*in_run(2, copies(14, timer="3s")))
+    recovery.look(START + timedelta(seconds=20))
+    assert (recovery.status, recovery.summary.gap) == ("waiting", 6)
+
+
+def test_a_timer_that_is_overdue_waits() -> None:
+    story = Story().task(0, 0.1)
+    story.entry(4, "TIMER_STARTED", timerId="1", startToFireTimeout="1.500s")
+    timer = story.event_id
+    recovery = fold(*story.items)
+    recovery.begin(broken(5, "kill_server", "The server was killed (SIGKILL) for 20 s."))
+    recovery.look(START + timedelta(seconds=6))
+    assert recovery.status == "untouched"
+    recovery.look(START + timedelta(seconds=20))
+    assert (recovery.status, recovery.summary.waiting_since) == ("waiting", moment(5.5))
+    story.entry(25, "TIMER_FIRED", timerId="1", startedEventId=str(timer)).task(25, 25.1)
+    recovery.apply(*story.items)
+    assert (recovery.status, recovery.summary.gap) == ("recovered", 19.6)
+    assert lines(recovery)[-1] == "Progress again after 20 s"
+
+
+def test_a_timer_that_was_canceled_is_never_overdue() -> None:
+    story = Story().entry(4, "TIMER_STARTED", timerId="1", startToFireTimeout="1s")
+    recovery = fold(*story.entry(4.5, "TIMER_CANCELED", timerId="1", startedEventId="2").items)
+    recovery.begin(broken(5))
+    recovery.look(START + timedelta(seconds=60))
+    assert recovery.status == "untouched"
+
+
+def test_a_look_that_runs_ahead_of_the_history_does_not_lose_the_wait() -> None:
+    story = Story().task(0, 0.1)
+    recovery = fold(*story.items)
+    recovery.begin(broken(5))
+    story.items.clear()
+    story.entry(6, "WORKFLOW_TASK_SCHEDULED")
+    story.pending(11)
+    recovery.apply(*story.items)
+    assert recovery.status == "untouched"
+    story.entry(10.8, "WORKFLOW_TASK_STARTED").entry(10.9, "WORKFLOW_TASK_COMPLETED")
+    recovery.apply(*story.items)
+    assert (recovery.status, recovery.summary.gap) == ("recovered", 4.9)
+
+
+def test_a_look_that_sees_the_end_ahead_of_the_history_does_not_lose_the_wait() -> None:
+    story = Story().task(0, 0.1)
+    recovery = fold(*story.items)
+    recovery.begin(broken(5))
+    story.items.clear()
+    story.entry(6, "WORKFLOW_TASK_SCHEDULED")
+    story.pending(11)
+    recovery.apply(*story.entry(11, "WORKFLOW_EXECUTION_TERMINATED").items)
+    assert (recovery.status, recovery.summary.gap) == ("ended", 5)
+
+
+def test_a_task_that_no_history_came_to_keep_does_not_make_the_next_one_older() -> None:
+    """As that of an Update that its validator refuses."""
+    story = Story().task(0, 0.1)
+    recovery = fold(*story.items)
+    recovery.begin(broken(5))
+    story.items.clear()
+    story.pending(9, task=8.9).pending(10)
+    recovery.apply(*story.entry(70, "WORKFLOW_TASK_SCHEDULED").entry(70.2, "WORKFLOW_TASK_STARTED").items)
+    recovery.apply(story.entry(70.2, "WORKFLOW_TASK_COMPLETED").items[-1])
+    assert (recovery.status, recovery.summary.gap) == ("untouched", 0.2)
+
+
+def test_where_no_heartbeat_was_heard_a_wait_does_not_begin_before_the_break() -> None:
+    """As when only the history is read, once all is over."""
+    story = at_work()
+    facts = [item for item in story.ended(34, 11).items if isinstance(item, HistoryEntry)]
+    recovery = Recovery()
+    recovery.begin(broken(16, "kill_server", "The server was killed (SIGKILL) for 3 s."))
+    recovery.apply(*facts)
+    assert (recovery.status, recovery.summary.gap) == ("recovered", 18)
+
+
+def test_a_heartbeat_that_is_long_past_when_something_is_broken_tells_nothing_of_that_break() -> None:
+    """As when a panel rests, and the heartbeats pass unheard."""
+    recovery = fold(*at_work().items)
+    recovery.begin(broken(16))
+    recovery.apply(reached(20, 50))
+    assert (recovery.status, recovery.summary.gap) == ("recovered", 4)
 
 
 def test_the_ids_of_a_run_mean_nothing_in_the_next_one() -> None:
@@ -265,7 +413,7 @@ def test_the_ids_of_a_run_mean_nothing_in_the_next_one() -> None:
 def test_a_further_break_while_it_waits_lets_the_stopwatch_run_on() -> None:
     recovery = fold(*at_work().items)
     recovery.begin(broken(3.2))
-    recovery.begin(broken(4, "kill_server", "Server 4700 was killed (SIGKILL)."))
+    recovery.begin(broken(5, "kill_server", "Server 4700 was killed (SIGKILL)."))
     recovery.apply(reached(7, 30))
     summary = recovery.summary
     assert (summary.kind, summary.since, summary.gap) == ("kill_worker", moment(3.2), 4)
@@ -282,11 +430,40 @@ def test_a_break_after_it_went_on_starts_anew() -> None:
     assert lines(recovery) == ["Worker 4712 was killed (SIGKILL).", "Progress again after 2.0 s"]
 
 
+def test_a_break_that_has_made_it_wait_before_it_was_told_has_its_own_name() -> None:
+    recovery = fold(*at_work().items)
+    recovery.begin(broken(3.2))
+    recovery.apply(reached(6, 30), reached(6.5, 32))
+    recovery.apply(e.Reconnecting(error="x", **common(7, tick=True)))
+    recovery.look(START + timedelta(seconds=9))
+    recovery.begin(broken(6.7, "kill_server", "The server was killed (SIGKILL) for 3 s."))
+    recovery.apply(reached(10, 40))
+    summary = recovery.summary
+    assert (summary.kind, summary.since, summary.gap) == ("kill_server", moment(6.7), 3.5)
+
+
+def test_what_only_mends_is_never_said_to_be_broken_and_a_break_has_its_own_name_after_it() -> None:
+    recovery = fold(*at_work().items)
+    recovery.begin(broken(3.2, "set_workers", "Workers 1, 2 were started.", mends=True))
+    for told in (recovery.to_text(), recovery.to_html()):
+        assert "Mended:" in told
+        assert "Broken on purpose" not in told
+    recovery.begin(broken(8))
+    assert (recovery.summary.kind, recovery.summary.mends) == ("kill_worker", False)
+
+
+def test_who_asks_what_became_of_a_workflow_since_it_was_mended_hears_of_all_of_its_wait() -> None:
+    recovery = fold(*at_work().items)
+    recovery.begin(broken(13, "set_workers", "Workers 1, 2 were started.", mends=True))
+    recovery.apply(reached(14, 30))
+    assert (recovery.status, recovery.summary.gap) == ("recovered", 11)
+
+
 def test_what_mends_starts_no_stopwatch_of_its_own() -> None:
     recovery = fold(*at_work().items)
     recovery.begin(broken(3.2, "disturb_network", "The network is cut."))
     recovery.apply(reached(7, 30))
-    recovery.begin(broken(8, "mend_network", "The network is mended."))
+    recovery.begin(broken(8, "mend_network", "The network is mended.", mends=True))
     assert (recovery.summary.done, recovery.summary.gap) == ("The network is cut.", 4)
     assert lines(recovery)[-1] == "The network is mended."
 
@@ -419,6 +596,22 @@ def test_reading_a_run_again_from_its_beginning_changes_nothing(name: str, cut: 
 # --- the real thing --------------------------------------------------------------------------------------------------
 
 
+async def test_each_verb_knows_whether_it_breaks_or_mends(demo: Session) -> None:
+    verbs = demo.break_it
+    for mends in (
+        verbs.set_workers(1), verbs.thaw_worker(), verbs.start_server(), verbs.mend_network(), verbs.fail_activities(0),
+        verbs.slow_tools(0), verbs.model_down(False), verbs.cut_answers(0),
+    ):  # fmt: skip
+        done = await mends
+        assert done.mends, done
+    try:
+        for breaks in (verbs.fail_activities(1), verbs.slow_tools(1), verbs.model_down(), verbs.cut_answers(1)):
+            done = await breaks
+            assert not done.mends, done
+    finally:
+        await demo.reset()
+
+
 async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_the_workflow(demo: Session) -> None:
     recovery = Recovery()
     demo.break_it.on_break.append(recovery.begin)
@@ -430,7 +623,8 @@ async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_th
 
     watching = demo.background.spawn(watch(), name="watch")
     try:
-        await eventually(lambda: recovery._completed >= 1 and (recovery._reached or 0) > 20, "it is at work", within=60)
+        at_work = "the second Activity is at work"  # the end of the first one shows 100 %
+        await eventually(lambda: recovery._completed >= 1 and 20 < (recovery._reached or 0) < 60, at_work, within=60)
         done = await demo.break_it.kill_worker()
         await eventually(lambda: recovery.summary.resumed_from is not None, "it goes on", within=60)
     finally:
@@ -439,6 +633,7 @@ async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_th
         watching.cancel()
     recovery.note(*demo.break_it.incidents(done.timestamp))
     summary = recovery.summary
+    assert not done.mends
     assert summary.status in {"recovered", "waiting"}
     assert (summary.attempts, summary.repeated) == (1, 0)
     assert summary.completed_before >= 1

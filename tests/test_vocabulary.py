@@ -48,6 +48,17 @@ def test_a_heartbeat_becomes_progress_without_a_quote():
     assert tick.tick
 
 
+def test_a_retry_of_which_no_heartbeat_was_seen_tells_no_percent():
+    vocabulary = monty()
+    step = {"iteration": 3, "sleep": 10.0, "quote": "Ni!", "elapsed": 0.0}
+    vocabulary.translate(e.ActivityScheduled(**COMMON, **ACTIVITY, input=step))
+    retry = e.ActivityRetry(**COMMON, tick=True, **ACTIVITY, attempt=2, error="Heartbeat timeout")
+    assert vocabulary.translate(retry).progress is None
+    beat = e.ActivityHeartbeat(**COMMON, tick=True, **ACTIVITY, attempt=2, details={"progress": 45.0, "elapsed": 4.5})
+    vocabulary.translate(beat)
+    assert vocabulary.translate(retry).progress == 45.0
+
+
 def test_the_last_breath_of_an_interrupted_sleep_is_not_told():
     vocabulary = monty()
     vocabulary.translate(signal("pause"))

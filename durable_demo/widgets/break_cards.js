@@ -82,6 +82,8 @@ function createBreakCard(notice, order, { verb, title, about, choices, control, 
   const act = createRunsButton(notice, button, press, { tone: "plain", about: title === button ? "" : `(${title})` });
   const undo = mend && createRunsButton(notice, mend[2], () => tell(mend[0], mend[1]), { tone: "primary", about: `(${title})` });
   const state = h("span", { class: "dd-bk-force" }, "in force");
+  let was = false;
+  let claims = false;
   if (input) input.value = control.value;
   const field = input ? [h("label", { for: input.id }, control.label), input] : [];
   const el = h(
@@ -112,6 +114,7 @@ function createBreakCard(notice, order, { verb, title, about, choices, control, 
   async function tell(name, given) {
     say("", false);
     const { ok, message } = await order(name, given);
+    claims = !(mend && name === mend[0] && given === mend[1]);
     say(message, !ok);
   }
 
@@ -126,6 +129,8 @@ function createBreakCard(notice, order, { verb, title, about, choices, control, 
       const on = broken(faults);
       el.classList.toggle("dd-bk-on", on);
       state.hidden = !on;
+      if (was && !on && claims) say("", false); // it tells of what is over
+      was = on;
       act.set(why);
       if (!undo) return;
       if (!on && undo.el === document.activeElement) act.el.focus();

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from durable_demo.faults import Faults
-from durable_demo.recovery import MENDING, Recovery
+from durable_demo.recovery import Recovery
 from durable_demo.recovery_text import RecoveryLine
 from durable_demo.widgets.feed import Channel, Feed, FoldChannel, Message, Row
 from durable_demo.wording import fault_words, printable
@@ -29,9 +29,11 @@ class RecoveryChannel(FoldChannel[Recovery, RecoveryLine]):
     _lasting: Break | None = None
 
     def begin(self, broken: Break) -> None:
-        """Somebody has broken or mended something."""
+        """Somebody has broken or mended something; where nothing was broken, mending starts no stopwatch."""
         with self._lock:
-            if broken.kind not in MENDING:
+            if broken.mends and not self.fold.summary.kind:
+                return
+            if not broken.mends:
                 self._lasting = broken
             self.fold.begin(broken)
             # All lines may be others now.

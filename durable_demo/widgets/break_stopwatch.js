@@ -5,9 +5,14 @@ const BREAK_SOURCES = { break: "you", process: "process", event: "workflow", pro
 /** The figure's words, by status; the kernel has others for all of it as one sentence. */
 const BREAK_WORDS = { waiting: "without progress: it waits", recovered: "without progress, then it went on", untouched: "at most between two signs of progress", ended: "without progress, until it ended" };
 
-/** The stopwatch in a channel; `noun` tells which workflow it is. `say(words)` is for screen readers. */
-export function createBreakStopwatch(channel, noun, say) {
+/**
+ * The stopwatch in a channel; `noun` tells which workflow it is, and the channel `told` whether it cannot go on.
+ *
+ * `say(words)` is for screen readers.
+ */
+export function createBreakStopwatch(channel, told, noun, say) {
   const id = h("code", {});
+  const problem = h("div", { class: "dd-problem" });
   const done = h("p", { class: "dd-bk-done" });
   const figure = h("span", { class: "dd-bk-figure" });
   const words = h("span", { class: "dd-bk-unit" });
@@ -17,7 +22,7 @@ export function createBreakStopwatch(channel, noun, say) {
   const time = h("div", { class: "dd-bk-time" }, figure, " ", words);
   const content = h("div", {}, done, time, headline, facts, list);
   const none = h("p", { class: "dd-bk-none" }, "Nothing was broken since this is shown.");
-  const el = h("div", { class: "dd-bk-watch", role: "group", "aria-label": noun }, h("div", { class: "dd-bk-who" }, h("span", { class: "dd-label" }, `${noun}: `), id), none, content);
+  const el = h("div", { class: "dd-bk-watch", role: "group", "aria-label": noun }, h("div", { class: "dd-bk-who" }, h("span", { class: "dd-label" }, `${noun}: `), id), problem, none, content);
   let known = channel.summary;
   let arrived = Date.now();
   let said = "";
@@ -29,10 +34,11 @@ export function createBreakStopwatch(channel, noun, say) {
   }
 
   function draw() {
-    const { workflow_id, status, done: what, headline: words_, facts: told, in_hand } = channel.summary;
+    const { workflow_id, status, done: what, headline: words_, facts: counted, in_hand } = channel.summary;
     if (known !== channel.summary) [known, arrived] = [channel.summary, Date.now()];
     el.hidden = workflow_id === "";
     setText(id, workflow_id);
+    setText(problem, told.summary.problem ? `Problem: ${told.summary.problem}` : "");
     none.hidden = status !== "";
     content.hidden = status === "";
     setAttribute(el, "data-status", status);
@@ -42,7 +48,7 @@ export function createBreakStopwatch(channel, noun, say) {
     setText(words, BREAK_WORDS[status] ?? "");
     headline.hidden = status === "recovered" || status === "waiting"; // the figure says it
     setText(headline, words_);
-    drawBreakList(facts, told.map((fact) => [fact, () => h("li", {}, fact)]));
+    drawBreakList(facts, counted.map((fact) => [fact, () => h("li", {}, fact)]));
     const lines = channel.rows.map(([number, ...line]) => [number, ...line]).sort((one, other) => one[1].localeCompare(other[1]) || one[0] - other[0]);
     drawBreakList(list, lines.map(([number, at, source, text]) => [`${number} ${text}`, () => h("li", { class: `dd-bk-line dd-bk-from-${source}` }, h("time", { datetime: at }, clock(at)), h("span", { class: "dd-bk-source" }, BREAK_SOURCES[source] ?? ""), h("span", {}, text))]));
     tick();

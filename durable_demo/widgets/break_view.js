@@ -8,10 +8,11 @@ import { createBreakStopwatch } from "./break_stopwatch.js";
 const BREAK_POLL_MS = 1_000;
 const BREAK_TICK_MS = 100;
 const BREAK_PATIENCE_MS = 2_000;
+const BREAK_SLOW = "Still at work...";
 const BREAK_LOST = "Disconnected from the kernel";
 const BREAK_STATES = { running: "running", starting: "starting...", frozen: "frozen", dead: "dead", away: "away" };
 
-/** The tab over the channels `break`, `recovery` and `chat_recovery`. */
+/** The tab over the channels `break`, `recovery` and `chat_recovery`, and the problems of `trace` and `chat`. */
 export function createBreakView(feed, notice, voice, go) {
   const state = feed.break;
   let visible = false;
@@ -24,11 +25,11 @@ export function createBreakView(feed, notice, voice, go) {
   const poll = createBreakPoll(feed, () => (visible && !lost ? BREAK_POLL_MS : null));
   const chips = h("ul", { class: "dd-bk-chips", "aria-label": "Broken on purpose" });
   const fine = h("span", { class: "dd-bk-fine" }, "Nothing is broken");
-  const reset = createBreakReset(feed, notice, patiently);
+  const reset = createBreakReset(feed, notice);
   const warning = h("div", { class: "dd-warning dd-bk-warning", role: "status" });
   const processes = createBreakProcesses(notice, order);
   const cards = createBreakCards(notice, order);
-  const watches = [createBreakStopwatch(feed.recovery, "Workflow", (words) => voice.say([words])), createBreakStopwatch(feed.chat_recovery, "Conversation", (words) => voice.say([words]))];
+  const watches = [createBreakStopwatch(feed.recovery, feed.trace, "Workflow", (words) => voice.say([words])), createBreakStopwatch(feed.chat_recovery, feed.chat, "Conversation", (words) => voice.say([words]))];
   const choose = (name, words) => focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go(name) }, words);
   const empty = h("div", { class: "dd-bk-empty" }, h("p", { class: "dd-empty-title" }, "Nothing to watch yet"), h("p", {}, "Start a workflow, then break something"), h("div", { class: "dd-bk-ways" }, choose("chat", "Go to the tab Chat"), choose("runs", "Choose a run")));
   const log = createBreakLog();
@@ -94,23 +95,19 @@ export function createBreakView(feed, notice, voice, go) {
 
   // --- commands ------------------------------------------------------------------------------------------------------
 
-  /** Waits for an answer; says so if it is long in coming. */
-  async function patiently(answer) {
-    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BREAK_PATIENCE_MS);
-    const answered = await answer;
-    clearTimeout(hint);
-    return answered;
-  }
-
+  /** Tells the kernel a verb; says so if the answer is long in coming. */
   async function order(verb, value) {
-    const answer = await patiently(feed.command("break_it", { verb, value }));
+    const hint = setTimeout(() => notice.say(BREAK_SLOW), BREAK_PATIENCE_MS);
+    const answer = await feed.command("break_it", { verb, value });
+    clearTimeout(hint);
+    notice.retract(BREAK_SLOW);
     poll.ask();
     return answer;
   }
 
   // --- life ----------------------------------------------------------------------------------------------------------
 
-  const unlisten = [state, feed.recovery, feed.chat_recovery].map((channel) => channel.listen(schedule));
+  const unlisten = [state, feed.recovery, feed.chat_recovery, feed.trace, feed.chat].map((channel) => channel.listen(schedule));
   return {
     el,
     actions: [reset.button],
@@ -139,7 +136,7 @@ export function createBreakView(feed, notice, voice, go) {
 }
 
 /** The button that brings everything back, the question before it, and what it did. */
-function createBreakReset(feed, notice, patiently) {
+function createBreakReset(feed, notice) {
   const id = uniqueId("reset");
   const button = createRunsButton(notice, "Reset everything", ask, { tone: "danger" });
   const keep = createRunsButton(notice, "Keep", drop);
@@ -165,7 +162,7 @@ function createBreakReset(feed, notice, patiently) {
   }
 
   async function run() {
-    const { ok, message } = await patiently(feed.command("reset"));
+    const { ok, message } = await feed.command("reset");
     if (!ok) notice.say(message);
   }
 

@@ -127,6 +127,7 @@ class Breaking:
         """Called for each break of this session, on the background loop."""
         for stopwatch in self._stopwatches:
             stopwatch.begin(done)
+        self.channel.show(reset="")  # that has been overtaken
         self._demo.background.spawn(self.look(), name="look at the stack")
 
     def _read(self) -> tuple[StackInfo | None, Any, list[Incident]]:
@@ -139,7 +140,7 @@ class Breaking:
 
 def _possible(info: StackInfo | None) -> dict[str, str]:
     """Why Workers, or the server and its network, cannot be broken from here; empty if they can."""
-    external = info is not None and info.supervisor is None
+    external = info is not None and not info.runs_workers
     workers = "Your Workers are external: only Workers that the kit runs can be broken from here" if external else ""
     remote = info is not None and not info.embedded
     server = f"The server at {info.address} is not the embedded one: it stays as it is" if info and remote else ""

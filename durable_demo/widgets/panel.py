@@ -78,16 +78,16 @@ class Panel(LiveTrace):
 
     def __init__(self, demo: Session, *, attach: bool = True) -> None:
         super().__init__(demo)
+        self._chat_recovery = ChatRecoveryChannel(self._feed)
+        self._breaking = Breaking(demo, self._feed, self._recovery, self._chat_recovery)
         try:
             web_ui = demo.web_ui
         except SessionClosed:
             self.close()
             raise
-        self._chat_recovery = ChatRecoveryChannel(self._feed)
         self._chatting = Chatting(demo, self._feed, self._panel, self._chat_recovery)
         self._followings.append(self._chatting.following)
         self._listing = Listing(demo, self._feed, self._panel)
-        self._breaking = Breaking(demo, self._feed, self._recovery, self._chat_recovery)
         self._panel.show(web_ui=web_ui)
         demo.before_settle.append(self._prepare)
         # Of several starts, and an attach before them, each sees what the one before it has done.

@@ -91,7 +91,10 @@ class ChatWorkflow:
         try:
             if self._state.agent is None:
                 self._state.agent = await workflow.execute_activity(
-                    introduce_agent, start_to_close_timeout=INTRODUCTION_TIMEOUT, activity_id="introduce_agent"
+                    introduce_agent,
+                    start_to_close_timeout=INTRODUCTION_TIMEOUT,
+                    retry_policy=RETRY,
+                    activity_id="introduce_agent",
                 )
             while not (self._ending and self._next() is None):
                 await workflow.wait_condition(

@@ -12,11 +12,12 @@ import axe_playwright_python
 import pytest
 from playwright.async_api import Locator, expect
 
+from durable_demo import events as e
 from durable_demo.faults import Break, Faults, Incident
 from durable_demo.widgets.break_channel import BreakChannel, ChatRecoveryChannel, RecoveryChannel, broken
 from durable_demo.widgets.feed import Message
 from tests.test_recovery import at_work, reached
-from tests.test_timeline import START, Story, moment
+from tests.test_timeline import RUNS, START, Story, moment
 from tests.widgets.page import WidgetPage
 
 pytestmark = pytest.mark.browser
@@ -26,7 +27,7 @@ SCRIPTS = (
     "break_poll.js", "break_cards.js", "break_stopwatch.js", "break_view.js", "break_banner.js",
 )  # fmt: skip
 STYLES = ("base.css", "trace_view.css", "panel.css", "break_view.css")
-CHANNELS = ("break", "recovery", "chat_recovery")
+CHANNELS = ("break", "recovery", "chat_recovery", "trace", "chat")
 CREATE = """((feed, notice, go) => {
   const voice = createVoice(feed);
   const view = createBreakView(feed, notice, voice, go);
@@ -257,6 +258,36 @@ async def test_what_cannot_be_used_is_told_at_its_control(widget_page: WidgetPag
     await expect(card.get_by_role("status")).to_be_hidden()
 
 
+async def test_a_verb_that_takes_long_is_said_to_be_at_work_until_it_is_done(widget_page: WidgetPage) -> None:
+    shown = await opened(widget_page)
+    await shown.show()
+    await shown.button("Kill Worker").click()
+    await widget_page.page.clock.run_for(2_500)
+    hint = widget_page.page.get_by_text("Still at work...")
+    await expect(hint).to_be_visible()
+    await shown.answer("break_it", message="It is done.")
+    await expect(hint).to_have_count(0)
+
+
+async def test_a_card_forgets_what_it_did_when_that_is_over(widget_page: WidgetPage) -> None:
+    shown = await opened(widget_page)
+    await shown.show()
+    message = shown.card("Freeze Workers").get_by_role("status")
+    await shown.button("Freeze (Freeze Workers)").click()
+    await shown.answer("break_it", message="The Workers are frozen (SIGSTOP) for 10 s.")
+    await expect(message).to_be_visible()
+    await shown.show(Faults(frozen=True))
+    await expect(message).to_be_visible()
+    await shown.show()
+    await expect(message).to_be_hidden()
+    # What mending it did is not over.
+    await shown.show(Faults(frozen=True))
+    await shown.button("Thaw (Freeze Workers)").click()
+    await shown.answer("break_it", message="The Workers go on (SIGCONT).")
+    await shown.show()
+    await expect(message).to_have_text("The Workers go on (SIGCONT).")
+
+
 async def test_one_of_several_workers_is_killed_by_its_own_button(widget_page: WidgetPage) -> None:
     shown = await opened(widget_page)
     await shown.show(workers=[WORKER, {"pid": 4720, "state": "running"}])
@@ -281,6 +312,9 @@ async def test_reset_asks_first_and_tells_what_it_did(widget_page: WidgetPage) -
     assert await shown.told("reset") == [{}]
     await shown.show(Faults(workers=0), resetting=True)
     await expect(widget_page.page.get_by_text("Resetting...")).to_be_visible()
+    await widget_page.page.clock.run_for(5_000)
+    await expect(widget_page.page.get_by_text("Still at work...")).to_have_count(0)
+    await expect(widget_page.page.get_by_text("The kernel is busy")).to_have_count(0)
     await shown.answer("reset", message="Reset in 3.1 s")
     await shown.show(resetting=False, reset="Reset in 3.1 s")
     await expect(widget_page.page.get_by_text("Reset in 3.1 s")).to_be_visible()
@@ -335,6 +369,22 @@ async def test_a_conversation_has_a_stopwatch_too_which_stands_still_between_mes
     talk = widget_page.page.get_by_role("group", name="Conversation")
     await expect(talk).to_contain_text("Nothing was in hand: nothing had to wait")
     await expect(talk.locator(".dd-bk-figure")).to_be_hidden()
+
+
+async def test_why_a_workflow_cannot_go_on_stands_above_its_stopwatch(widget_page: WidgetPage) -> None:
+    shown = await opened(widget_page)
+    await shown.show()
+    await shown.kill()
+    problem = shown.happened.locator(".dd-problem")
+    await expect(problem).to_be_hidden()
+    error = "x" * 500
+    common = {"timestamp": moment(4), "workflow_id": "own-1", "run_id": RUNS[0], "offset": "1"}
+    failed = e.WorkflowTaskFailed(cause="x", error=error, problem="Its code has changed.", remedy="Reset it.", **common)
+    page = shown.page
+    page.trace.apply(page.trace.fold, failed)
+    await shown.deliver()
+    await expect(problem).to_contain_text(error)
+    await expect(problem).to_contain_text("Reset it.")
 
 
 async def test_what_the_supervisor_saw_can_be_read(widget_page: WidgetPage) -> None:

@@ -15,7 +15,7 @@ import pytest
 from durable_demo import Panel, Session
 from durable_demo.errors import NotPossible
 from durable_demo.events import format_timestamp
-from durable_demo.faults import Faults, Incident
+from durable_demo.faults import Break, Faults, Incident
 from durable_demo.stack import ProcessInfo, StackInfo
 from tests.conftest import eventually
 from tests.widgets.fakes import FakeRun, FakeSession, RecordingComm
@@ -137,7 +137,7 @@ async def test_processes_are_told_by_what_the_supervisor_saw_last(session: FakeS
         (stack(faults=Faults(server=False), server=None), {"pid": None, "state": "away"}, (True, True)),
         (stack(server=None), {"pid": None, "state": "starting"}, (True, True)),
         (stack(embedded=False, server=None), None, (True, False)),
-        (stack(embedded=False, server=None, supervisor=None, workers=()), None, (False, False)),
+        (stack(embedded=False, server=None, runs_workers=False, workers=()), None, (False, False)),
         (None, None, (True, True)),
     ],
     ids=["away", "starting", "configured server", "external Workers", "nothing runs"],
@@ -196,6 +196,17 @@ async def test_another_workflow_has_a_stopwatch_only_for_what_is_still_broken(
     assert panel.recovery.summary.kind == ""
 
 
+async def test_what_only_mends_starts_no_stopwatch(session: FakeSession, panel: Panel) -> None:
+    now = format_timestamp(datetime.now(UTC) + timedelta(seconds=1))
+    up = Break(kind="model_down", timestamp=now, done="The model is up again.", expected="All goes on.", mends=True)
+    panel._recovery.begin(up)
+    assert (panel.recovery.summary.kind, panel.recovery.lines) == ("", [])
+    await session.background.run(session.break_it.kill_worker(), name="break")
+    panel._recovery.begin(up)
+    assert panel.recovery.summary.kind == "kill_worker"
+    assert [line.text for line in panel.recovery.lines] == ["kill_worker is done.", "The model is up again."]
+
+
 async def test_a_closed_panel_hears_of_breaks_no_more(session: FakeSession, panel: Panel) -> None:
     panel.close()
     assert session.break_it.on_break == []
@@ -208,6 +219,13 @@ async def test_a_reset_tells_what_it_did(session: FakeSession, panel: Panel) -> 
     answer = await told(panel, "reset")
     assert (answer["ok"], answer["message"], session.resets) == (True, "Reset in 1.0 s.", 1)
     assert (shown(panel)["reset"], shown(panel)["resetting"]) == ("Reset in 1.0 s.", False)
+
+
+async def test_what_a_reset_did_is_no_news_once_something_is_broken_again(session: FakeSession, panel: Panel) -> None:
+    await told(panel, "reset")
+    assert shown(panel)["reset"] == "Reset in 1.0 s."
+    await told(panel, "break_it", verb="kill_worker", value="")
+    assert shown(panel)["reset"] == ""
 
 
 async def test_a_reset_that_fails_says_why_and_what_to_do(session: FakeSession, panel: Panel) -> None:
