@@ -107,10 +107,10 @@ class BreakChannel(Channel):
 
         Args:
             state: `ready`: whether it was looked at. `possible`: why Workers, or the server and its network, cannot be
-                broken from here; empty if they can. `server`, `workers`: `pid` and `state` of each process. `faults`:
-                the fields of `Faults`. `broken`: the same in words, see `broken()`. `incidents`: the newest, as
-                `[timestamp, text]`. `problem`: why it cannot be looked at. `resetting`: whether a reset is under way.
-                `reset`: what the last one did.
+                broken from here; empty if they can. `server`, `workers`: `pid` and `state` of each process, with the
+                `module` that a Worker of a notebook's workflow serves. `faults`: the fields of `Faults`. `broken`: the
+                same in words, see `broken()`. `incidents`: the newest, as `[timestamp, text]`. `problem`: why it cannot
+                be looked at. `resetting`: whether a reset is under way. `reset`: what the last one did.
         """
         with self._lock:
             if any(self._state[name] != value for name, value in state.items()):

@@ -141,7 +141,7 @@ function createBreakReset(feed, notice) {
   const button = createRunsButton(notice, "Reset everything", ask, { tone: "danger" });
   const keep = createRunsButton(notice, "Keep", drop);
   const really = createRunsButton(notice, "Reset", () => (drop(), run()), { tone: "danger", about: "everything" });
-  const words = h("p", { id }, "Reset everything? All that is broken is mended, your running workflows are terminated, and server and Worker are made healthy. It takes up to 20 s.");
+  const words = h("p", { id }, "Reset everything? All that is broken is mended, all running workflows are terminated, and server and Worker are made healthy. It takes up to 20 s.");
   const question = h("div", { class: "dd-bk-question", role: "alertdialog", "aria-label": "Reset everything?", "aria-describedby": id, hidden: true, onkeydown: onKey }, words, h("div", { class: "dd-bk-ways" }, really.el, keep.el));
   const report = h("p", { class: "dd-bk-report", role: "status" });
 
@@ -185,9 +185,9 @@ function createBreakProcesses(notice, order) {
   const none = h("li", { class: "dd-bk-process" }, "No Worker");
   const list = h("ul", { class: "dd-bk-processes", "aria-label": "Processes" }, server.el, none);
 
-  function makeWorker(pid) {
+  function makeWorker({ pid, module }) {
     const kill = createRunsButton(notice, "Kill", () => order("kill_worker", String(pid)), { about: `Worker ${pid}` });
-    return { ...createBreakProcess("Worker", kill), kill };
+    return { ...createBreakProcess(module ? `%%${module}` : "Worker", kill), kill };
   }
 
   return {
@@ -204,7 +204,7 @@ function createBreakProcesses(notice, order) {
       }
       for (const worker of all) {
         if (!workers.has(worker.pid)) {
-          workers.set(worker.pid, makeWorker(worker.pid));
+          workers.set(worker.pid, makeWorker(worker));
           list.append(workers.get(worker.pid).el);
         }
         workers.get(worker.pid).draw(worker);

@@ -61,7 +61,7 @@ class Breaking:
                 ready=True,
                 possible=_possible(info),
                 server=_server(info, incidents),
-                workers=[_process(worker, incidents) for worker in info.workers] if info else [],
+                workers=_workers(info, incidents) if info else [],
                 faults=dataclasses.asdict(faults),
                 broken=broken(faults),
                 incidents=shown_incidents(incidents),
@@ -153,6 +153,15 @@ def _server(info: StackInfo | None, incidents: Sequence[Incident]) -> dict[str, 
     if not info.faults.server:
         return {"pid": None, "state": "away"}
     return _process(info.server, incidents) if info.server else {"pid": None, "state": "starting"}
+
+
+def _workers(info: StackInfo, incidents: Sequence[Incident]) -> list[dict[str, Any]]:
+    """Those of the kit, then those of workflows that were written in notebooks."""
+    live = [(module.process, module.name) for module in info.live if module.process]
+    return [
+        *(_process(worker, incidents) for worker in info.workers),
+        *({**_process(process, incidents), "module": name} for process, name in live),
+    ]
 
 
 def _process(process: ProcessInfo, incidents: Sequence[Incident]) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from durable_demo.errors import NotPossible
 from durable_demo.events import format_timestamp
 from durable_demo.faults import Break, Faults, Incident
 from durable_demo.stack import ProcessInfo, StackInfo
+from durable_demo.statedir import LiveInfo
 from tests.conftest import eventually
 from tests.widgets.fakes import FakeRun, FakeSession, RecordingComm
 from tests.widgets.test_listing import sent, told
@@ -49,6 +50,17 @@ def shown(panel: Panel, channel: str = "break") -> dict[str, Any]:
         "summary"
     ]
     return summary
+
+
+async def test_workers_of_notebooks_are_shown_beside_those_of_the_kit(session: FakeSession, panel: Panel) -> None:
+    lighthouse = LiveInfo("lighthouse", "0" * 64, ready=True, process=ME)
+    waiting = LiveInfo("greeting", "1" * 64, ready=False)
+    session.stack.running = stack(live=(lighthouse, waiting))
+    await told(panel, "look_at_stack")
+    assert shown(panel)["workers"] == [
+        {"pid": ME.pid, "state": "running"},
+        {"pid": ME.pid, "state": "running", "module": "lighthouse"},
+    ]
 
 
 # --- what is typed ---------------------------------------------------------------------------------------------------
