@@ -17,6 +17,7 @@ from durable_demo.web_ui import WebUi, embedded_web_ui
 HOST = "127.0.0.1"
 NAMESPACE = "default"
 _SHOWN_LINES = 15
+_READ_LINES = 300
 
 
 def find_temporal() -> Path:
@@ -140,10 +141,13 @@ def _web_ui_options(web_ui: WebUi) -> list[str]:
 
 def explain_failure(state: StateDir, *, status: int | None, port: int, log_start: int) -> StackError:
     """The error for a server that ended (status None: that never answered), from what it logged since `log_start`."""
-    said = state.tail("server", _SHOWN_LINES, since=log_start)
-    if "address already in use" in said.lower():
+    all_of_it = state.tail("server", _READ_LINES, since=log_start)
+    panic = all_of_it.rfind("panic: ")  # what follows is where in its program that was
+    said = "\n".join(all_of_it[panic:].splitlines()[:3] if panic >= 0 else all_of_it.splitlines()[-_SHOWN_LINES:])
+    # Beside the port that it is given it looks for free ones for its parts, and may lose one to somebody else.
+    if any(words in all_of_it.lower() for words in ("address already in use", "failed assigning ephemeral port")):
         return port_taken(port, said)
-    if any(words in said.lower() for words in ("database or disk is full", "no space left on device")):
+    if any(words in all_of_it.lower() for words in ("database or disk is full", "no space left on device")):
         return state.disk_full(said)
     ended = "never answered" if status is None else f"ended with status {status}"
     return ServerFailed(

@@ -17,6 +17,7 @@ from rich.console import Console
 
 from durable_demo import Session, settings, status
 from durable_demo import events as e
+from durable_demo.entries import HistoryEntry
 from durable_demo.errors import InvalidInput, NotPossible, ServerUnreachable, StackError, StillRunning
 from durable_demo.faults import Break, Faults
 from durable_demo.run import Run
@@ -300,7 +301,12 @@ async def test_a_workflow_that_does_not_go_on_is_told(demo: Session):
 
 async def test_a_conversation_that_waits_for_a_message_is_not_touched(demo: Session):
     chat = await demo.start_chat()
-    await until(chat, lambda event: isinstance(event, e.AgentIntroduced))
+    async with asyncio.timeout(20):  # until it has nothing more to do
+        while True:
+            entries = [item.event_type async for item in chat.items(wait=False) if isinstance(item, HistoryEntry)]
+            if entries.count("WORKFLOW_TASK_COMPLETED") == 2 and entries[-1] == "WORKFLOW_TASK_COMPLETED":
+                break
+            await asyncio.sleep(0.1)
     broken = await demo.break_it.kill_worker()
     recovery = await demo.break_it.watch(chat, broken)
     assert recovery.summary.status == "untouched"

@@ -89,6 +89,7 @@ def test_what_is_no_port_is_refused(monkeypatch: pytest.MonkeyPatch, text: str) 
     ("said", "kind"),
     [
         ("panic: out of luck", ServerFailed),
+        ("panic: failed assigning ephemeral port: refused", PortTaken),
         ("can't set frontend port 7233: listen tcp 127.0.0.1:7233: bind: address already in use", PortTaken),
         ("unable to setup: database or disk is full (13)", StateDirError),
         ("write temporal.db-wal: no space left on device", StateDirError),
@@ -100,6 +101,8 @@ def test_the_log_tells_why_the_server_failed(tmp_path: Path, said: str, kind: ty
         log.write(b"database or disk is full, but that was last week\n")
         start = log.tell()
         log.write(said.encode())
+        if said.startswith("panic: "):
+            log.write(b"\n\ngoroutine 1 [running]:" + b"\n\tsomewhere.go:1" * 40)
     error = server.explain_failure(state, status=1, port=7233, log_start=start)
     assert type(error) is kind
     assert said in str(error)
