@@ -200,8 +200,7 @@ class BreakIt:
         check_whole("workers", count, 0, MAX_WORKERS)
 
         async def scale() -> str:
-            self._require_workers()
-            before = [worker for worker in self._info().workers if worker.alive]
+            before = [worker for worker in self._require_workers().workers if worker.alive]
             await self._change("workers", count)
             info = await self._until(
                 lambda info: len([worker for worker in info.workers if worker.alive]) == count,
@@ -380,7 +379,8 @@ class BreakIt:
         mended = fault_words(self.faults())
         info = self._stack.info()
         for process in info.processes if info else ():
-            _resume(process)  # somebody may have stopped it past us; it may hold the lock
+            with contextlib.suppress(psutil.Error):
+                process.freeze(False)  # somebody may have stopped it past us; it may hold the lock
         with self._writable():
             await asyncio.to_thread(self._stack.faults.mend)
         try:
@@ -430,17 +430,19 @@ class BreakIt:
 
         async def change() -> str:
             self._require_workers()
-            with self._writable():
-                await asyncio.to_thread(self._stack.faults.change, name, value)
+            await self._write(name, value)
             return done
 
         return await self._do(kind, change, expected, mends=value == getattr(Faults(), name))
 
     async def _change(self, name: str, value: object, seconds: float | None = None) -> None:
         """Changes a fault and waits until the supervisor has carried it out."""
-        with self._writable():
-            faults = await asyncio.to_thread(self._stack.faults.change, name, value, seconds)
+        faults = await self._write(name, value, seconds)
         await self._until(lambda info: info.faults.changes >= faults.changes, f"{name} = {value}")
+
+    async def _write(self, name: str, value: object, seconds: float | None = None) -> Faults:
+        with self._writable():
+            return await asyncio.to_thread(self._stack.faults.change, name, value, seconds)
 
     async def _until(self, holds: Callable[[StackInfo], bool], what: str) -> StackInfo:
         deadline = time.monotonic() + settings.BREAK_DEADLINE.total_seconds()
@@ -527,12 +529,6 @@ async def _terminate_all(client: DemoClient, *, embedded: bool) -> list[str]:
         await asyncio.gather(*(terminate(run) for run in running))
         await asyncio.sleep(_POLL_SECONDS)
     return ended
-
-
-def _resume(process: ProcessInfo) -> None:
-    for each in process.family():
-        with contextlib.suppress(psutil.Error):
-            each.resume()
 
 
 def _named(noun: str, processes: Sequence[ProcessInfo]) -> str:

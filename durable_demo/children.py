@@ -14,8 +14,6 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import psutil
-
 from durable_demo import server, settings
 from durable_demo.errors import ConnectionFailed, ServerTooOld, StackError, WorkerFailed
 from durable_demo.faults import ProcessName
@@ -73,6 +71,7 @@ class Child(ABC):
 
     async def start(self) -> None:
         """Start the process; it need not be of use yet."""
+        self._process = None  # whatever becomes of this start: the last one is over
         with self.state.open_log(self.name) as log:
             self.log_start = log.seek(0, os.SEEK_END)
             self._process = await asyncio.create_subprocess_exec(
@@ -116,6 +115,11 @@ class Child(ABC):
         return self._process is not None and self._process.returncode is None
 
     @property
+    def was_killed(self) -> bool:
+        """Whether it ended by a signal."""
+        return self._process is not None and (self._process.returncode or 0) < 0
+
+    @property
     def pid(self) -> int | None:
         """Its pid; of the last process, when it has ended."""
         return self._process.pid if self._process else None
@@ -124,9 +128,7 @@ class Child(ABC):
         """Stop it in its tracks (SIGSTOP), or let it go on (SIGCONT); returns whether that changed anything."""
         if not self.info or not self.running or self.is_frozen == frozen:
             return False
-        for process in self.info.family():
-            with contextlib.suppress(psutil.NoSuchProcess):
-                process.suspend() if frozen else process.resume()
+        self.info.freeze(frozen)
         self.is_frozen = frozen
         return True
 

@@ -191,7 +191,8 @@ class FaultFile:
     def mend(self, *names: str) -> Faults:
         """Puts fields back to their defaults, or without any name all of them; raises like `change`."""
         with self._locked():
-            return self._write(self.read().mended(*names) if names else _HAPPY)
+            faults = self.read()
+            return self._write(faults.mended(*names) if names else replace(_HAPPY, changes=faults.changes))
 
     def make_usable(self) -> Faults:
         """Sees that server, Worker and network are not kept from working; raises like `change`."""
@@ -222,10 +223,11 @@ class FaultFile:
         if getattr(self.read(), name) < 1:  # the happy path needs no lock
             return None
         with self._locked():
-            left = cast(int, getattr(self.read(), name)) - 1
+            faults = self.read()
+            left = cast(int, getattr(faults, name)) - 1
             if left >= 0:
                 changed: dict[str, Any] = {name: left}
-                self._write(replace(self.read(), **changed))
+                self._write(replace(faults, **changed))
         return left if left >= 0 else None
 
     def record(self, process: ProcessName, what: str, pid: int | None = None) -> None:
@@ -251,7 +253,7 @@ class FaultFile:
         return [incident for incident in found if incident.timestamp >= since]
 
     def _write(self, faults: Faults) -> Faults:
-        faults = replace(faults, changes=self.read().changes + 1)
+        faults = replace(faults, changes=faults.changes + 1)
         self._replace(self.path, json.dumps(dataclasses.asdict(faults), indent=2))
         return faults
 

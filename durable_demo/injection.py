@@ -47,10 +47,10 @@ class _Before(ActivityInboundInterceptor):
 
     async def execute_activity(self, input: ExecuteActivityInput) -> Any:  # noqa: A002
         name = activity.info().activity_type
-        left = await asyncio.to_thread(self._faults.take, "failures")
+        faults = await asyncio.to_thread(self._faults.read)
+        left = await asyncio.to_thread(self._faults.take, "failures") if faults.failures else None
         if left is not None:
             raise ApplicationError(f"made to fail on purpose ({plural(left, 'more attempt')} will be)", type=INJECTED)
-        faults = await asyncio.to_thread(self._faults.read)
         if name in TOOL_ACTIVITIES and faults.slow_tools:
             await _linger(faults.slow_tools)
         if name == _MODEL:

@@ -8,17 +8,14 @@ only if nothing before it has changed.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import Sequence
 from typing import Literal
 from uuid import uuid4
 
 from temporalio.api.common.v1 import WorkflowExecution
 from temporalio.api.enums.v1 import EventType
 from temporalio.api.history.v1 import HistoryEvent
-from temporalio.api.workflowservice.v1 import (
-    GetWorkflowExecutionHistoryRequest,
-    ResetWorkflowExecutionRequest,
-)
+from temporalio.api.workflowservice.v1 import ResetWorkflowExecutionRequest
 from temporalio.client import Client
 
 from durable_demo import settings
@@ -54,14 +51,13 @@ async def reset(client: Client, workflow_id: str, to: int | Start | None, reason
             why="`to` is an Event ID, or 'start', or None",
             remedy="look at the Event IDs: the tab Event History, or `run.items()`",
         )
-    execution = WorkflowExecution(workflow_id=workflow_id)
-    execution.run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
-    entries = [entry async for entry in _history(client, execution)]
-    point = _point(workflow_id, entries, to)
+    run_id = (await client.get_workflow_handle(workflow_id).describe()).run_id
+    history = await client.get_workflow_handle(workflow_id, run_id=run_id).fetch_history()
+    point = _point(workflow_id, history.events, to)
     await client.workflow_service.reset_workflow_execution(
         ResetWorkflowExecutionRequest(
             namespace=client.namespace,
-            workflow_execution=execution,
+            workflow_execution=WorkflowExecution(workflow_id=workflow_id, run_id=run_id),
             reason=reason,
             workflow_task_finish_event_id=point,
             request_id=str(uuid4()),
@@ -69,20 +65,6 @@ async def reset(client: Client, workflow_id: str, to: int | Start | None, reason
         timeout=settings.CALL_DEADLINE,
     )
     return point
-
-
-async def _history(client: Client, execution: WorkflowExecution) -> AsyncIterator[HistoryEvent]:
-    token = b""
-    while True:
-        page = await client.workflow_service.get_workflow_execution_history(
-            GetWorkflowExecutionHistoryRequest(namespace=client.namespace, execution=execution, next_page_token=token),
-            timeout=settings.CALL_DEADLINE,
-        )
-        for entry in page.history.events:
-            yield entry
-        token = page.next_page_token
-        if not token:
-            return
 
 
 def _point(workflow_id: str, entries: Sequence[HistoryEvent], to: int | Start | None) -> int:

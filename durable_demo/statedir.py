@@ -107,6 +107,12 @@ class ProcessInfo:
         except psutil.NoSuchProcess:
             return []
 
+    def freeze(self, frozen: bool) -> None:
+        """Stop it and its descendants in their tracks (SIGSTOP), or let them go on (SIGCONT)."""
+        for process in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):
+                process.suspend() if frozen else process.resume()
+
     def kill(self) -> bool:
         """Kill it and its descendants and wait for their end; False if it was gone already."""
         family = self.family()

@@ -165,9 +165,8 @@ class Supervisor:
                 self._publish()
                 await self._become_ready(child)
             except (DemoError, OSError) as error:
-                how = await child.ended() if child.pid and not child.running else ""
-                if how.startswith("killed"):  # by somebody, on purpose: no reason to wait
-                    self._file.record(child.kind, how, child.pid)
+                if child.was_killed:  # by somebody, on purpose: no reason to wait
+                    self._file.record(child.kind, await child.ended(), child.pid)
                     continue
                 await self._failed(child, error)
                 await asyncio.sleep(delay.total_seconds())

@@ -110,13 +110,30 @@ async def test_killed_again_and_again_it_comes_back_at_once(demo: Session):
 
 
 async def test_frozen_and_killed_it_comes_to_work_before_it_is_frozen_again(demo: Session):
+    killed = demo.info.worker
     await demo.break_it.freeze_worker()
     await demo.break_it.kill_worker()
-    await eventually(lambda: demo.info.ready, "a Worker that polls", within=20)
+    await eventually(lambda: demo.info.ready and demo.info.worker != killed, "another Worker that polls", within=20)
     worker = demo.info.worker
     assert worker
     frozen = psutil.Process(worker.pid)
     await eventually(lambda: frozen.status() == psutil.STATUS_STOPPED, "that it is frozen too")
+
+
+async def test_killed_and_not_to_be_started_it_is_tried_again_without_haste(demo: Session):
+    log = demo.info.home / "worker.log"
+    kept = log.rename(log.with_suffix(".kept"))
+    log.mkdir()
+    try:
+        broken = await demo.break_it.kill_worker()
+        await eventually(
+            lambda: sum("did not come to work" in each for each in since(demo, broken)) >= 2, "two attempts", within=20
+        )
+        await demo.break_it.disturb_network("cut", 0.1)  # refused if the supervisor did not carry it out
+    finally:
+        log.rmdir()
+        kept.rename(log)
+    await eventually(lambda: demo.info.ready, "a Worker that polls", within=20)
 
 
 async def test_without_a_worker_requests_are_kept(demo: Session):

@@ -6,7 +6,6 @@ import asyncio
 import contextlib
 import json
 import os
-import shutil
 import signal
 import socket
 import stat
@@ -44,6 +43,7 @@ from durable_demo.server import find_temporal
 from durable_demo.session import Session
 from durable_demo.stack import Stack, StackInfo
 from tests.conftest import eventually
+from tests.small_disk import mounted
 
 pytestmark = pytest.mark.slow
 
@@ -430,13 +430,8 @@ async def test_a_state_directory_that_cannot_be_made_is_named(tmp_path: Path) ->
 @pytest.fixture
 def small_disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 20 MB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=20m", "tmpfs", str(disk)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield disk
-    subprocess.run(["umount", "-l", str(disk)], check=True)
+    with mounted(tmp_path / "disk", 20) as disk:
+        yield disk
 
 
 async def test_a_full_disk_is_named(small_disk: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import shutil
-import subprocess
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,6 +14,7 @@ from durable_demo.errors import DemoError
 from tests.chaos.ledger import Watcher, check_monty
 from tests.chaos.report import Figures
 from tests.chaos.test_server_kills import broken
+from tests.small_disk import mounted
 
 pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(300)]
 
@@ -26,13 +25,8 @@ TOLD_WITHIN_S = 30.0
 @pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Path]:
     """A disk of 100 MB."""
-    place = tmp_path / "disk"
-    place.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", "size=100m", "tmpfs", str(place)]
-    if not shutil.which("mount") or subprocess.run(command, capture_output=True, check=False).returncode:
-        pytest.skip("mounting a small disk needs root")
-    yield place
-    subprocess.run(["umount", "-l", str(place)], check=True)
+    with mounted(tmp_path / "disk", 100) as place:
+        yield place
 
 
 def fill(disk: Path) -> Path:
