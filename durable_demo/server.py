@@ -18,6 +18,7 @@ HOST = "127.0.0.1"
 NAMESPACE = "default"
 _SHOWN_LINES = 15
 _READ_LINES = 300
+_PANIC_LINES = 9
 
 
 def find_temporal() -> Path:
@@ -143,7 +144,8 @@ def explain_failure(state: StateDir, *, status: int | None, port: int, log_start
     """The error for a server that ended (status None: that never answered), from what it logged since `log_start`."""
     all_of_it = state.tail("server", _READ_LINES, since=log_start)
     panic = all_of_it.rfind("panic: ")  # what follows is where in its program that was
-    said = "\n".join(all_of_it[panic:].splitlines()[:3] if panic >= 0 else all_of_it.splitlines()[-_SHOWN_LINES:])
+    lines = all_of_it[panic:].splitlines()[:_PANIC_LINES] if panic >= 0 else all_of_it.splitlines()[-_SHOWN_LINES:]
+    said = "\n".join(lines)
     # Beside the port that it is given it looks for free ones for its parts, and may lose one to somebody else.
     if any(words in all_of_it.lower() for words in ("address already in use", "failed assigning ephemeral port")):
         return port_taken(port, said)

@@ -29,7 +29,7 @@ import psutil
 
 from durable_demo import server, settings, tuning
 from durable_demo.children import Child, LiveWorker, Server, Worker
-from durable_demo.errors import DemoError, PortTaken, StateDirError
+from durable_demo.errors import DemoError, PortTaken, ServerFailed, StateDirError
 from durable_demo.faults import FaultFile, Faults
 from durable_demo.processes import leave
 from durable_demo.proxy import Proxy
@@ -40,8 +40,9 @@ logger = logging.getLogger("durable_demo.supervisor")
 ALREADY_SUPERVISED = "AlreadySupervised"
 """Reported instead of an error when another supervisor was quicker."""
 
-_PORT_ATTEMPTS = 3
-"""A free port may be taken by somebody else before the server listens on it. The last attempt does without Web UI."""
+_START_ATTEMPTS = 3
+"""A free port may be taken by somebody else before the server listens on it, and some of its starts end in a panic of
+its own. The last attempt does without Web UI."""
 
 
 class Supervisor:
@@ -95,13 +96,15 @@ class Supervisor:
             return
         self._state.require_free_disk()
         binary = server.find_temporal()
-        for attempt in range(1, _PORT_ATTEMPTS + 1):
+        for attempt in range(1, _START_ATTEMPTS + 1):
             try:
                 port = server.choose_port(self._state.last_port if attempt == 1 else 0)
-                await self._start_once(Server(self._state, binary, port, with_web_ui=attempt < _PORT_ATTEMPTS))
-            except PortTaken:
-                if attempt == _PORT_ATTEMPTS:
+                await self._start_once(Server(self._state, binary, port, with_web_ui=attempt < _START_ATTEMPTS))
+            except (PortTaken, ServerFailed) as error:
+                runs = self._server and self._server.running  # and never answered: it had its time
+                if attempt == _START_ATTEMPTS or runs:
                     raise
+                logger.warning("attempt %d of %d to start: %s", attempt, _START_ATTEMPTS, error)
                 await self.stop()
             else:
                 self._state.remember_port(port)

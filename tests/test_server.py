@@ -102,11 +102,12 @@ def test_the_log_tells_why_the_server_failed(tmp_path: Path, said: str, kind: ty
         start = log.tell()
         log.write(said.encode())
         if said.startswith("panic: "):
-            log.write(b"\n\ngoroutine 1 [running]:" + b"\n\tsomewhere.go:1" * 40)
+            log.write(b"\n\ngoroutine 1 [running]:" + b"\n\tsomewhere.go:1" * 40 + b"\n\tlast.go:2")
     error = server.explain_failure(state, status=1, port=7233, log_start=start)
     assert type(error) is kind
     assert said in str(error)
     assert "last week" not in str(error)
+    assert "last.go" not in str(error)
     assert error.remedy
 
 

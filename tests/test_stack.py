@@ -465,6 +465,19 @@ async def test_a_server_that_dies_while_it_starts_is_quoted(
     await fails(stack, kind, *words)
 
 
+async def test_a_server_that_panics_while_it_starts_is_started_again(
+    stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real, seen, program = find_temporal(), tmp_path / "seen", tmp_path / "temporal"
+    program.write_text(
+        f'#!/bin/sh\ntest -e "{seen}" && exec "{real}" "$@"\ntouch "{seen}"\necho "panic: out of luck"\nexit 2\n'
+    )
+    program.chmod(0o755)
+    monkeypatch.setenv(settings.ENV_TEMPORAL_BINARY, str(program))
+    assert (await stack.start()).ready
+    assert "out of luck" in stack.logs("supervisor", 50)
+
+
 async def test_a_worker_that_dies_while_it_starts_is_quoted(
     stack: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
