@@ -97,7 +97,9 @@ class Kernel:
                 if wanted(self.heard[place]):
                     return self.heard[place]
                 place += 1
-            assert time.monotonic() < deadline, f"after {DEADLINE_S:g} s still waiting for {what}"
+            if time.monotonic() > deadline:
+                last = "\n".join(f"{message['msg_type']}: {message['content']}"[:600] for message in self.heard[-8:])
+                pytest.fail(f"after {DEADLINE_S:g} s still waiting for {what}; heard last:\n{last}", pytrace=False)
             try:
                 self.heard.append(self.client.get_iopub_msg(timeout=1))
             except queue.Empty:
