@@ -234,7 +234,15 @@ def browser(kernel: Kernel) -> Iterator[Browser]:
     kernel.run("panel.close()")
 
 
-START = "from durable_demo import Panel, Session, allow_asyncio_run\n\ndemo = await Session().start()"
+# What the pasted code of a test below leaves behind is told whenever it is collected, in whatever cell that is.
+START = """
+import warnings
+
+from durable_demo import Panel, Session, allow_asyncio_run
+
+warnings.filterwarnings("ignore", message="coroutine 'main' was never awaited")
+demo = await Session().start()
+"""
 QUICK = "min_sleep=0.2, max_sleep=0.4, progress_interval=0.1"
 
 
