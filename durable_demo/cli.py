@@ -19,8 +19,8 @@ from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
-from durable_demo import __version__
-from durable_demo.errors import DemoError, InvalidInput
+from durable_demo import __version__, settings
+from durable_demo.errors import DemoError, InvalidInput, StackError
 from durable_demo.processes import leave
 from durable_demo.terminal import Screen, show_error
 from durable_demo.terminal import watch as watch_run
@@ -278,6 +278,43 @@ def down() -> None:
         return f"Stopped{what}. Workflows go on with the next start."
 
     console.print(Text(asyncio.run(stop())), soft_wrap=True)
+
+
+@app.command()
+def serve(
+    host: Annotated[str, typer.Option(help="Address to listen on; another than loopback needs a token.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="Port; 0 for a free one.")] = 8000,
+    token: Annotated[
+        str, typer.Option(envvar=settings.ENV_TOKEN, show_default=False, help="What each request must carry.")
+    ] = "",
+    allow_origin: Annotated[
+        list[str] | None, typer.Option(metavar="ORIGIN", help="Another web page that may use it; may be repeated.")
+    ] = None,
+    allow_host: Annotated[
+        list[str] | None, typer.Option(metavar="NAME", help="A further name of this host; may be repeated.")
+    ] = None,
+    rate: Annotated[int, typer.Option(min=0, help="Requests in a minute from one address; 0 for no limit.")] = 1200,
+) -> None:
+    """Serve the HTTP gateway and the panel as a web page. Ctrl-C ends it; workflows go on."""
+    try:
+        from durable_demo.gateway.limits import Limits
+        from durable_demo.gateway.serving import serve as run_gateway
+    except ModuleNotFoundError as error:
+        raise StackError(
+            "The gateway is not installed.",
+            why=f"the package {error.name!r} is missing",
+            remedy="pip install 'durable-demo[gateway]'",
+        ) from error
+    serving = run_gateway(
+        console,
+        host=host,
+        port=port,
+        token=token,
+        origins=allow_origin or [],
+        hosts=allow_host or [],
+        allowed=Limits(requests=rate),
+    )
+    leave(asyncio.run(serving))
 
 
 @app.command()

@@ -352,6 +352,36 @@ class DemoClient:
         runs.sort(key=lambda item: item.started, reverse=True)
         return runs
 
+    async def summary(self, workflow_id: str) -> RunSummary:
+        """One workflow, as a list of them tells it; needs no Worker.
+
+        Raises:
+            InvalidInput: Not a Workflow ID.
+            WorkflowNotFound: There is no such workflow.
+            ServerUnreachable: The server does not answer.
+        """
+        handle = self.temporal.get_workflow_handle(self.attach(workflow_id).id)
+        described = await self._call(handle.describe(), f"look at {workflow_id}")
+
+        async def summed_up() -> RunSummary:
+            (tally,) = await self._tallies.of([described])
+            return await self._summary(described, tally)
+
+        return await self._call(summed_up(), f"look at {workflow_id}", deadline=None)
+
+    async def workflow_of_run(self, run_id: str) -> str:
+        """Workflow ID of the workflow that has a run; empty if the server lists none (yet: a new one takes a moment).
+
+        Raises:
+            ServerUnreachable: The server does not answer.
+        """
+
+        async def search() -> str:
+            query = f"RunId = {_quoted(run_id)}"
+            return "".join([item.id async for item in self.temporal.list_workflows(query, limit=1)])
+
+        return await self._call(search(), f"look for the run {run_id}")
+
     async def own_runs(self, *, embedded: bool) -> list[Run]:
         """What a reset ends: workflows that run; on a server that others use too, those that were started here.
 

@@ -11,8 +11,9 @@ from collections.abc import AsyncIterator, Callable, Coroutine, Iterable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Literal
 
+from temporalio.api.sdk.v1 import WorkflowDefinition, WorkflowMetadata
 from temporalio.api.workflow.v1 import PendingActivityInfo
 from temporalio.client import (
     WorkflowExecutionDescription,
@@ -54,6 +55,7 @@ Seconds = float | timedelta
 RESULT_TIMEOUT = timedelta(minutes=5)
 RETRY_PAUSE_S = 0.2
 PROGRESS_TRIES = 3
+DEFAULT_QUERIES = ("get_progress", "get_status")
 _RESULT_TYPES: dict[str, type] = {CHAT: ChatResult, MONTY: MontyPythonResult}
 
 
@@ -212,7 +214,7 @@ class Run:
         The heartbeat adds `progress` (percent), `iteration_elapsed` (seconds), `attempt` and `total_elapsed` (seconds).
 
         Raises:
-            WorkerUnavailable: No Worker answered within 5 s.
+            WorkerUnavailable: No Worker answered within 4 s.
             NotPossible: This type of workflow has no such Query.
             WorkflowNotFound: There is no such workflow.
         """
@@ -234,6 +236,25 @@ class Run:
             end = described.close_time or datetime.now(UTC)
             found["total_elapsed"] = round(end.timestamp() - started_at, 3)
         return found
+
+    async def query(self, name: str = "") -> Any:
+        """What it answers to a Query that takes no arguments, as JSON values; works after its end too.
+
+        Args:
+            name: Name of the Query; by default `get_progress` or `get_status`, else the only one that it has. With
+                `get_progress` of Monty the live heartbeat is added, as in `progress()`.
+
+        Raises:
+            WorkerUnavailable: No Worker answered within 4 s.
+            NotPossible: It has no such Query, or several and none is named, or the Query failed.
+            WorkflowNotFound: There is no such workflow.
+        """
+        queries = sorted(await self._defined("query_definitions"))
+        chosen = [name] if name else [usual for usual in DEFAULT_QUERIES if usual in queries][:1] or queries
+        if len(chosen) != 1 or chosen[0] not in queries:
+            has = f"no Query {name!r}" if name else "several Queries" if queries else "no Query"
+            raise NotPossible(f"{self.id} has {has}", remedy=f"one of: {', '.join(queries)}" if queries else "")
+        return await (self.progress() if chosen == ["get_progress"] else self._query(chosen[0]))
 
     async def stop(self) -> Answer:
         """Asks it to end gracefully (Signal `stop_workflow`): a running sleep ends at once.
@@ -302,7 +323,7 @@ class Run:
         Raises:
             InvalidInput: The quotes cannot be used; nothing was sent.
             NotPossible: The workflow refused them (a duplicate, too many, stopping) or has ended.
-            WorkerUnavailable: No Worker answered within 5 s; they may still be taken later.
+            WorkerUnavailable: No Worker answered within 4 s; they may still be taken later.
             WorkflowNotFound: There is no such workflow.
         """
         checked = check_quotes(quotes)
@@ -418,11 +439,12 @@ class Run:
     async def _signal(self, signal: Any, done: str) -> Answer:
         return await self._request(lambda _: self._handle.signal(signal), done, signal=signal.__name__)
 
-    async def _signals(self) -> set[str]:
-        """Names of the Signals that this workflow handles, from its Worker; raises like `_query`."""
+    async def _defined(self, kind: Literal["query_definitions", "signal_definitions"]) -> set[str]:
+        """Names of the Queries or Signals that this workflow handles, from its Worker; raises like `_query`."""
         metadata = await self._query("__temporal_workflow_metadata")
-        definition = metadata.get("definition", {}) if isinstance(metadata, dict) else {}
-        return {str(item.get("name")) for item in definition.get("signalDefinitions", [])}
+        definition = metadata.definition if isinstance(metadata, WorkflowMetadata) else WorkflowDefinition()
+        names = {item.name for item in getattr(definition, kind)}
+        return {name for name in names if not name.startswith("__")}  # the SDK's own
 
     async def _request(
         self, send: Callable[[WorkflowExecutionDescription], Coroutine[Any, Any, None]], done: str, signal: str = ""
@@ -435,7 +457,7 @@ class Run:
         if signal and status.workflow_type != MONTY:
             # A Signal needs no Worker, and is kept until there is one: whether it is handled cannot be asked then.
             with suppress(WorkerUnavailable):
-                if signal not in await self._signals():
+                if signal not in await self._defined("signal_definitions"):
                     raise NotPossible(f"{self.id} ({status.workflow_type}) has no Signal {signal!r}")
         try:
             await self._call(send(described), f"send a request to {self.id}")

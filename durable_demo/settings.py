@@ -32,6 +32,8 @@ ENV_HUB_PREFIX = "JUPYTERHUB_SERVICE_PREFIX"
 """Where JupyterHub and Binder serve this Jupyter server, such as `/user/someone/`; they set it."""
 ENV_FAULTS = "DURABLE_DEMO_FAULTS"
 """State directory whose `faults.json` a Worker obeys; the supervisor sets it for its Workers."""
+ENV_TOKEN = "DURABLE_DEMO_TOKEN"  # noqa: S105  # its name
+"""What each request to the gateway must carry."""
 ENV_MODEL = "AGENT_MODEL"
 """Which language model the agent asks: `offline` (default) or `provider:model`."""
 ENV_WEATHER = "DEMO_WEATHER"
@@ -46,6 +48,7 @@ VARIABLES: Mapping[str, str] = {
     ENV_WEB_UI: "address of a configured server's Web UI, such as `http://127.0.0.1:8233`",
     ENV_HUB_PREFIX: "path of this Jupyter server, for the Web UI of the embedded server; JupyterHub and Binder set it",
     ENV_FAULTS: "state directory whose faults (tab Break it) a Worker obeys; the supervisor sets it",
+    ENV_TOKEN: "token that each request to `durable-demo serve` must carry; needed on another address than loopback",
     ENV_MODEL: "the agent's language model: `offline` (default), or `openai:`, `openai-chat:`, `anthropic:`, `google:` "
     "or `ollama:` and its name",
     ENV_WEATHER: "`typical` (default) takes weather from the package, `open-meteo` asks open-meteo.com for live data",
@@ -93,8 +96,9 @@ CONNECT_DEADLINE = timedelta(seconds=5)
 """Bound of the whole connect, by `asyncio.wait_for`."""
 CALL_DEADLINE = timedelta(seconds=10)
 """Bound of one client call with its retries, by `asyncio.wait_for` (`rpc_timeout` bounds each attempt only)."""
-QUERY_DEADLINE = timedelta(seconds=5)
-"""Bound of a Query or an Update. With no Worker alive a Query would take 29 s to fail."""
+QUERY_DEADLINE = timedelta(seconds=4)
+"""Bound of a Query or an Update: with the looks at the server around it, people have an answer within 5 s. With no
+Worker alive a Query would take 29 s to fail."""
 MINIMUM_SERVER_VERSION = (1, 24)
 """Updates with a validator and `GetWorkflowExecutionHistory` as we use them need this Temporal Server."""
 

@@ -35,6 +35,27 @@ class Child:
 
 
 @workflow.defn
+class Stoppable:
+    """Speaks the kit's `stop_workflow`, and has one Query."""
+
+    def __init__(self) -> None:
+        self._stopped = False
+
+    @workflow.run
+    async def run(self) -> str:
+        await workflow.wait_condition(lambda: self._stopped)
+        return "stopped"
+
+    @workflow.signal
+    def stop_workflow(self) -> None:
+        self._stopped = True
+
+    @workflow.query
+    def is_stopped(self) -> str:
+        return f"is it stopped: {self._stopped}"
+
+
+@workflow.defn
 class Everything:
     """Uses what a workflow can use: activities, timer, child, signal, update."""
 
@@ -86,5 +107,5 @@ class Stuck:
         pass
 
 
-WORKFLOWS = [Child, Everything, Fails, Stuck]
+WORKFLOWS = [Child, Everything, Fails, Stoppable, Stuck]
 ACTIVITIES = [flaky, copy_files]

@@ -133,3 +133,12 @@ async def test_it_shows_itself_as_text_and_html(demo: Session):
     status = await run.status()
     assert f"{run.id} (MontyPythonWorkflow): RUNNING" in str(status)
     await run.stop()
+
+
+async def test_a_workflow_of_any_type_with_that_signal_is_stopped(demo: Session, queue: str):  # noqa: F811
+    run = await start(demo, queue, "Stoppable")
+    assert (await run.stop()).accepted
+    assert await run.result() == "stopped"
+    assert await run.query() == "is it stopped: True"
+    with pytest.raises(NotPossible, match="one of: is_stopped"):
+        await run.query("nothing")

@@ -1,9 +1,9 @@
 // Buttons that follow the workflow, not the mouse: a click shows only that it is on its way until its event comes back.
 import { focusable, h, setAttribute, setText } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 
 const BUSY_HINT_MS = 2_000;
 const EVENT_PATIENCE_MS = 5_000;
-const DISCONNECTED = "Disconnected from the kernel";
 
 const NOTICE_MS = 20_000;
 
@@ -41,7 +41,7 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
   const label = h("span", {});
   const el = focusable("button", { type: "button", class: `dd-button dd-${tone}`, onclick: press }, label);
 
-  const obstacle = () => (disconnected ? DISCONNECTED : look().reason);
+  const obstacle = () => (disconnected ? FAR_END.lost : look().reason);
 
   function update() {
     if (waitingFor !== null && waitingFor !== situation()) waitingFor = null;
@@ -67,7 +67,7 @@ export function createAction(feed, notice, { command, pending, tone = "plain", l
     const mine = situation();
     waitingFor = mine;
     update();
-    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), BUSY_HINT_MS);
+    const hint = setTimeout(() => notice.say(FAR_END.busy), BUSY_HINT_MS);
     const { command: name = command, args } = look();
     const answer = await feed.command(name, args);
     clearTimeout(hint);

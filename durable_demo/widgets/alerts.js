@@ -1,5 +1,6 @@
 // What went wrong, above everything else: errors of commands and the loss of the kernel.
 import { focusable, h, setText } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 
 /** Errors, each with what, why and what to do next, until somebody dismisses it: the feed's, and those of `more()`. */
 export function createAlerts(feed, more = () => []) {
@@ -58,7 +59,7 @@ export function createDisconnection(feed) {
   return {
     el,
     set(lost) {
-      setText(el, lost ? "Disconnected from the kernel - run the cells again from the first one to reconnect. Workflows that run go on." : "");
+      setText(el, lost ? FAR_END.lostBanner : "");
       if (!lost) feed.hello();
     },
   };

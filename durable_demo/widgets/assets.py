@@ -43,5 +43,11 @@ def style(*names: str) -> str:
     return "\n".join(_read(name) for name in names)
 
 
+def modules() -> dict[str, str]:
+    """The scripts as they are, by file name: for a web page that loads them from beside each other."""
+    files = resources.files(__package__).iterdir()
+    return {file.name: file.read_text(encoding="utf-8") for file in files if file.name.endswith(".js")}
+
+
 def _read(name: str) -> str:
     return resources.files(__package__).joinpath(name).read_text(encoding="utf-8")

@@ -1,5 +1,6 @@
 // What can be broken: one card for each experiment, with its control, its button, and the button that mends it.
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { createRunsButton } from "./runs_row.js";
 
 const BREAK_SECONDS = { label: "Seconds", inputmode: "decimal" };
@@ -69,7 +70,7 @@ function createBreakGroup(notice, order, { title, needs, experiments }) {
     el,
     draw({ possible, faults, ready }, lost) {
       setText(why, possible[needs]);
-      for (const card of cards) card.draw(faults, lost || possible[needs] || (ready ? "" : "Waiting for the kernel"));
+      for (const card of cards) card.draw(faults, lost || possible[needs] || (ready ? "" : FAR_END.waiting));
     },
   };
 }

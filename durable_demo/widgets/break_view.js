@@ -4,12 +4,12 @@ import { createRunsButton } from "./runs_row.js";
 import { createBreakPoll, breakSecondsLeft } from "./break_poll.js";
 import { createBreakCards } from "./break_cards.js";
 import { createBreakStopwatch } from "./break_stopwatch.js";
+import { FAR_END } from "./far_end.js";
 
 const BREAK_POLL_MS = 1_000;
 const BREAK_TICK_MS = 100;
 const BREAK_PATIENCE_MS = 2_000;
 const BREAK_SLOW = "Still at work...";
-const BREAK_LOST = "Disconnected from the kernel";
 const BREAK_STATES = { running: "running", starting: "starting...", frozen: "frozen", dead: "dead", away: "away" };
 
 /** The tab over the channels `break`, `recovery` and `chat_recovery`, and the problems of `trace` and `chat`. */
@@ -56,7 +56,7 @@ export function createBreakView(feed, notice, voice, go) {
     if (!visible) return;
     const { summary, ready } = state;
     if (known !== summary) [known, arrived] = [summary, Date.now()];
-    setText(warning, !ready ? "Waiting for the kernel: it may be busy with a cell." : summary.problem);
+    setText(warning, !ready ? FAR_END.waitingView : summary.problem);
     fine.hidden = summary.broken.length > 0 || !summary.ready;
     drawChips();
     reset.draw(summary, lost);
@@ -120,7 +120,7 @@ export function createBreakView(feed, notice, voice, go) {
       poll.ask();
     },
     setDisconnected(value) {
-      lost = value ? BREAK_LOST : "";
+      lost = value ? FAR_END.lost : "";
       if (value) poll.abandon();
       draw();
       poll.ask();

@@ -1,6 +1,7 @@
 // What the agent works with, and the way to other conversations.
 import { createAction } from "./actions.js";
 import { calendar, focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 
 /**
  * The line above the transcript. `onChosen()` is called when another conversation is on its way, `onWatched()` when this
@@ -129,7 +130,7 @@ function createPast(feed, notice, onChosen) {
     if (!lost && begun() !== "" && begun() !== listedWith) ask();
     const { chats } = panel.summary;
     hint.hidden = !lost && chats !== null && chats.length > 0;
-    setText(hint, lost ? "Disconnected from the kernel" : chats === null ? "Looking for conversations..." : "No conversations yet");
+    setText(hint, lost ? FAR_END.lost : chats === null ? "Looking for conversations..." : "No conversations yet");
     const now = JSON.stringify([chats, chat.summary.workflow_id, firstWords()]);
     if (now === shown) return;
     shown = now;

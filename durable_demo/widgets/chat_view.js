@@ -2,6 +2,7 @@
 import { createChatBar } from "./chat_bar.js";
 import { createComposer } from "./composer.js";
 import { focusable, h, setText } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { createTranscript } from "./transcript.js";
 
 const DOING = { RUNNING: "is running", PAUSED: "is paused", STOPPING: "is stopping" };
@@ -28,7 +29,7 @@ export function createChatView(feed, notice, outbox, voice, go) {
       for (const part of [bar, composer, status]) part.update();
     },
     setDisconnected(lost) {
-      if (lost) outbox.lose("Disconnected from the kernel");
+      if (lost) outbox.lose(FAR_END.lost);
       for (const part of [bar, composer]) part.setDisconnected(lost);
     },
     dispose: transcript.dispose,

@@ -2,9 +2,9 @@
 import { focusable, h, setAttribute, setText } from "./dom.js";
 import { createComparePlot } from "./compare_plot.js";
 import { createCompareTable } from "./compare_table.js";
+import { FAR_END } from "./far_end.js";
 
 const COMPARE_POLL_MS = 3_000;
-const COMPARE_LOST = "Disconnected from the kernel";
 
 /** The comparison in the channel `compare`; while one of its workflows runs, it is read again and again. */
 export function createCompareView(feed, notice, go) {
@@ -19,7 +19,7 @@ export function createCompareView(feed, notice, go) {
   const chooser = () => focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Choose runs");
   const choose = chooser();
   const save = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: saveFile }, "Save SVG");
-  const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
+  const waiting = h("p", {}, FAR_END.waitingView);
   const reading = h("p", { role: "status" });
   const nothing = h("div", { class: "dd-cp-nothing" }, h("p", { class: "dd-empty-title" }, "Nothing to compare yet"), h("p", {}, "Choose two or more workflows in the tab Runs"), chooser());
   const empty = h("div", { class: "dd-cp-empty" }, waiting, reading, nothing);
@@ -86,7 +86,7 @@ export function createCompareView(feed, notice, go) {
 
   async function remove(id) {
     if (lost) {
-      notice.say(COMPARE_LOST);
+      notice.say(FAR_END.lost);
       return;
     }
     const answer = await feed.command("compare", { workflow_ids: compare.summary.workflow_ids.filter((other) => other !== id) });

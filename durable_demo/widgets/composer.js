@@ -1,6 +1,7 @@
 // Where a message is written: Enter sends, Shift+Enter begins a new line; Stop ends the answer in hand.
 import { createAction } from "./actions.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 
 const MAX_CHARACTERS = 4_000;
 const COUNTED_FROM = 3_500;
@@ -34,8 +35,8 @@ export function createComposer(feed, notice, outbox) {
   const answering = () => chat.rows.find(([, turn]) => turn.ended === "");
 
   function obstacle() {
-    if (lost) return "Disconnected from the kernel: run the cells again from the first one.";
-    if (!chat.ready) return "Waiting for the kernel.";
+    if (lost) return FAR_END.lostInput;
+    if (!chat.ready) return `${FAR_END.waiting}.`;
     if (chat.ended) return `This conversation has ended (${chat.summary.status}). It can be read; begin a new one to go on.`;
     return "";
   }

@@ -1,6 +1,7 @@
 // The browser's end of the wire to a widget in the kernel; feed.py is the other end and describes the messages.
 // It knows no transport: `send` takes a message, `receive` is called with each one that comes.
 import { createChannel } from "./channel.js";
+import { FAR_END } from "./far_end.js";
 
 const RESYNC_PATIENCE_MS = 3_000;
 const RESYNC_PATIENCE_LIMIT_MS = 60_000;
@@ -67,14 +68,14 @@ export function createFeed(send, names) {
           resolve(answer);
         };
         const timer = setTimeout(
-          () => settle({ ok: false, message: `The kernel has not answered within ${deadline / 60_000} min. Wait for the running cell to end, or restart the kernel.` }),
+          () => settle({ ok: false, message: FAR_END.silent(deadline / 60_000) }),
           deadline,
         );
         commands.set(id, settle);
         try {
           send({ t: "command", id, name, args });
         } catch (error) {
-          settle({ ok: false, message: `The kernel cannot be reached (${error.message}). Run the cells again from the first one to reconnect.` });
+          settle({ ok: false, message: FAR_END.unreachable(error.message) });
         }
       });
     },

@@ -1,5 +1,6 @@
 // The Event History as the server keeps it: every event of the workflow that is shown, its JSON on demand.
 import { calendar, clock, focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { createEventFilter, eventGroup } from "./history_filter.js";
 import { createEventJson } from "./history_json.js";
 import { createLogEnd } from "./log_end.js";
@@ -16,7 +17,7 @@ export function createHistoryView(feed, notice, go) {
   let lost = false;
   let frame = 0;
 
-  const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
+  const waiting = h("p", {}, FAR_END.waitingView);
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No event history yet");
   const emptyHint = h("p", {}, "Start a workflow, or choose one in the tab Runs");
   const runs = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Choose a run");
@@ -27,7 +28,7 @@ export function createHistoryView(feed, notice, go) {
   const link = createWebLink(feed, notice);
 
   function read(number) {
-    if (lost) return Promise.resolve({ ok: false, message: "Disconnected from the kernel" });
+    if (lost) return Promise.resolve({ ok: false, message: FAR_END.lost });
     return feed.command("read_entry", { number });
   }
 

@@ -6,6 +6,7 @@ import { createBreakView } from "./break_view.js";
 import { createChatView, showsMonty } from "./chat_view.js";
 import { createCompareView } from "./compare_view.js";
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { feedOf } from "./feed.js";
 import { createHistoryView } from "./history_view.js";
 import { createOutbox } from "./outbox.js";
@@ -16,8 +17,8 @@ import { createTimelineView } from "./timeline_view.js";
 import { createTraceView } from "./trace_view.js";
 import { createVoice } from "./voice.js";
 
-/** Which tab was last chosen: for the next view of the same model, also after a reload of the page. */
-function createMemory(key) {
+/** Which tab was last chosen, or null: for the next view of the same model, also after a reload of the page. */
+export function createMemory(key) {
   const name = `durable-demo tab ${key}`;
   let tab = null;
   try {
@@ -90,7 +91,7 @@ function createStartAction(feed, notice) {
     pending: "Starting...",
     tone: "primary",
     look() {
-      if (!trace.ready) return { label: "Start Monty", reason: "Waiting for the kernel" };
+      if (!trace.ready) return { label: "Start Monty", reason: FAR_END.waiting };
       if (panel.summary.starting) return { label: "Starting...", reason: "A Monty workflow is starting" };
       if (showsMonty(trace) && trace.active && trace.following) return { label: "Monty Running...", reason: `${trace.summary.workflow_id} is running` };
       return { label: "Start Monty", reason: "" };

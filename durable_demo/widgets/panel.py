@@ -62,6 +62,10 @@ CHAT_SCRIPTS = (
 )  # fmt: skip
 
 
+PANEL_STYLES = (*STYLES, "chat_view.css", "turn_view.css", *RUN_STYLES, "panel.css")
+"""Style sheets of the panel, in their order."""
+
+
 class Panel(LiveTrace):
     """The tabs of "Durable AI Agent": end a cell with it and it shows itself, live.
 
@@ -74,7 +78,7 @@ class Panel(LiveTrace):
     """
 
     _esm = assets.script(*SCRIPTS, *CHAT_SCRIPTS, *RUN_SCRIPTS, "panel.js")
-    _css = assets.style(*STYLES, "chat_view.css", "turn_view.css", *RUN_STYLES, "panel.css")
+    _css = assets.style(*PANEL_STYLES)
 
     def __init__(self, demo: Session, *, attach: bool = True) -> None:
         super().__init__(demo)

@@ -1,5 +1,6 @@
 // The runs: every workflow of this person, running and ended, a page at a time.
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { RUN_COLUMNS, createRunRow, createRunsButton, createRunsMenu, runIsOpen } from "./runs_row.js";
 
 const RUNS_PER_PAGE = 25;
@@ -117,7 +118,7 @@ export function createRunsView(feed, notice, go) {
 
   /** Waits for an answer; says so if it is long in coming. */
   async function patiently(answer) {
-    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), RUNS_PATIENCE_MS);
+    const hint = setTimeout(() => notice.say(FAR_END.busy), RUNS_PATIENCE_MS);
     const answered = await answer;
     clearTimeout(hint);
     return answered;
@@ -167,7 +168,7 @@ export function createRunsView(feed, notice, go) {
       draw();
     },
     setDisconnected(value) {
-      lost = value ? "Disconnected from the kernel" : "";
+      lost = value ? FAR_END.lost : "";
       if (value) listing.abandon();
       listing.ask();
       draw();
@@ -203,7 +204,7 @@ function createRunsEmpty(onStart) {
   const el = h("div", { class: "dd-rt-empty" }, title, hint, start);
 
   function words(ready, listed, failed) {
-    if (!ready) return ["", "Waiting for the kernel: it may be busy with a cell."];
+    if (!ready) return ["", FAR_END.waitingView];
     if (failed) return ["The workflows could not be listed", "It is tried again every 2 seconds."];
     if (!listed) return ["", "Looking for workflows..."];
     return ["No workflows yet", "Start a Monty workflow, or say something in the tab Chat"];

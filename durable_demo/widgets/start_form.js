@@ -1,5 +1,6 @@
 // The form that starts Monty workflows: how many, with what sleeps, and whose quotes.
 import { focusable, h, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 
 const START_PATIENCE_MS = 2_000;
 const START_MAX_COUNT = 20;
@@ -110,7 +111,7 @@ export function createStartForm(feed, notice, onStarted) {
   let pending = false;
   let explained = "";
 
-  const obstacle = () => (lost ? "Disconnected from the kernel" : feed.panel.ready ? "" : "Waiting for the kernel");
+  const obstacle = () => (lost ? FAR_END.lost : feed.panel.ready ? "" : FAR_END.waiting);
 
   function toggle(open) {
     el.hidden = !open;
@@ -165,7 +166,7 @@ export function createStartForm(feed, notice, onStarted) {
     const args = Object.fromEntries(fields.map((field) => [field.name, field.input.value]));
     pending = true;
     update();
-    const hint = setTimeout(() => notice.say("The kernel is busy: the click waits for the running cell."), START_PATIENCE_MS);
+    const hint = setTimeout(() => notice.say(FAR_END.busy), START_PATIENCE_MS);
     const { ok, message, alert, invalid } = await feed.command("start_many", args);
     clearTimeout(hint);
     pending = false;

@@ -2,6 +2,7 @@
 import { createRunActions, createNotice } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { calendar, focusable, h, icon, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { feedOf } from "./feed.js";
 import { timelineLegend, timelinePatterns } from "./timeline_bars.js";
 import { createTimelineChart } from "./timeline_chart.js";
@@ -15,7 +16,7 @@ import { timelineDuration } from "./timeline_time.js";
 /** Picture, details and table of the channel `timeline`; `go` leads to another tab, where there are tabs. */
 export function createTimelineView(feed, notice, go) {
   const { timeline } = feed;
-  const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
+  const waiting = h("p", {}, FAR_END.waitingView);
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No timeline yet");
   const emptyHint = h("p", {}, "Start a workflow, or choose one in the tab Runs");
   const toRuns = focusable("button", { type: "button", class: "dd-button dd-plain", onclick: () => go("runs") }, "Choose a run");

@@ -30,7 +30,7 @@ TIMELINE_SCRIPTS = (
     "timeline_view.js",
 )
 """What the timeline needs beside what all views share."""
-SCRIPTS = ("dom.js", "channel.js", "feed.js", "actions.js", "alerts.js", *TIMELINE_SCRIPTS)
+SCRIPTS = ("far_end.js", "dom.js", "channel.js", "feed.js", "actions.js", "alerts.js", *TIMELINE_SCRIPTS)
 STYLES = ("base.css", "trace_view.css", "timeline_view.css")
 
 

@@ -2,6 +2,7 @@
 import { createRunActions, createNotice } from "./actions.js";
 import { createAlerts, createDisconnection, mount } from "./alerts.js";
 import { calendar, clock, focusable, h, icon, setAttribute, setText, uniqueId } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { feedOf } from "./feed.js";
 import { createLogEnd } from "./log_end.js";
 import { createVoice } from "./voice.js";
@@ -11,7 +12,7 @@ const ROWS_PER_BLOCK = 100;
 
 /** Header, events and totals of the workflow in the channel `trace`. The buttons and the voice are the caller's to place. */
 export function createTraceView(trace, voice) {
-  const waiting = h("p", {}, "Waiting for the kernel: it may be busy with a cell.");
+  const waiting = h("p", {}, FAR_END.waitingView);
   const emptyTitle = h("p", { class: "dd-empty-title" }, "No workflow trace available");
   const emptyHint = h("p", {}, "Start a Monty workflow from the Chat tab to see trace output");
   const empty = h("div", { class: "dd-empty" }, waiting, emptyTitle, emptyHint);

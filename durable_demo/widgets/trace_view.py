@@ -11,7 +11,10 @@ if TYPE_CHECKING:
     from durable_demo.run import Run
     from durable_demo.session import Session
 
-SCRIPTS = ("dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "trace_view.js")
+SCRIPTS = (
+    "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
+    "trace_view.js",
+)  # fmt: skip
 STYLES = ("base.css", "trace_view.css")
 
 

@@ -1,5 +1,6 @@
 // The turns of a conversation, those messages on their way, and what is shown before the first one.
 import { focusable, h, icon, setText } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { createLogEnd } from "./log_end.js";
 import { createOutgoingView, createTurnView } from "./turn_view.js";
 
@@ -109,7 +110,7 @@ export function createTranscript(feed, outbox, voice, composer) {
 
   /** Why there is nothing to read, unless it is a new conversation. */
   function obstacle() {
-    if (!chat.ready) return "Waiting for the kernel: it may be busy with a cell.";
+    if (!chat.ready) return FAR_END.waitingView;
     if (chat.ended) return "Nothing was said in this conversation.";
     if (unreadable()) return "This conversation cannot be shown. New conversation begins another.";
     return chat.following && chat.summary.status === "" ? "Opening the conversation..." : "";

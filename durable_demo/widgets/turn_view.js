@@ -1,5 +1,6 @@
 // One message and what became of it: the words of a person, the agent's steps, and its answer while it is being written.
 import { calendar, clock, focusable, h, setAttribute, setText } from "./dom.js";
+import { FAR_END } from "./far_end.js";
 import { renderNodes } from "./markdown.js";
 
 const COPIED_MS = 2_000;
@@ -52,7 +53,7 @@ export function createOutgoingView(message, outbox, onDone) {
     const remedy = open ? "Retry sends it again." : "New conversation begins another, with this text.";
     if (reason) return `Not sent: ${reason.replace(/\.?$/, ".")} ${remedy}`;
     if (!slow) return "Sending...";
-    return waits ? "Waiting: messages before it are not answered yet..." : "Still sending: the kernel is busy, or no Worker runs...";
+    return waits ? "Waiting: messages before it are not answered yet..." : FAR_END.sending;
   }
 
   return {

@@ -23,7 +23,7 @@ from tests.widgets.page import WidgetPage
 pytestmark = pytest.mark.browser
 
 SCRIPTS = (
-    "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "runs_row.js",
+    "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "runs_row.js",
     "break_poll.js", "break_cards.js", "break_stopwatch.js", "break_view.js", "break_banner.js",
 )  # fmt: skip
 STYLES = ("base.css", "trace_view.css", "panel.css", "break_view.css")

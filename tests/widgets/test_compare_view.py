@@ -22,7 +22,7 @@ from tests.widgets.test_views import CONTRAST
 pytestmark = pytest.mark.browser
 
 SCRIPTS = (
-    "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
+    "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
     "compare_plot.js", "compare_table.js", "compare_view.js",
 )  # fmt: skip
 STYLES = ("base.css", "panel.css", "trace_view.css", "compare_view.css")

@@ -19,7 +19,7 @@ from tests.widgets.page import WORKFLOW_ID, WidgetPage
 pytestmark = pytest.mark.browser
 
 SCRIPTS = (
-    "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
+    "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
     "history_filter.js", "history_json.js", "web_link.js", "history_view.js",
 )  # fmt: skip
 STYLES = ("base.css", "panel.css", "trace_view.css", "history_view.css")

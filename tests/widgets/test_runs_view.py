@@ -21,7 +21,7 @@ from tests.widgets.test_views import CONTRAST
 pytestmark = pytest.mark.browser
 
 SCRIPTS = (
-    "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
+    "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
     "runs_row.js", "runs_view.js",
 )  # fmt: skip
 STYLES = ("base.css", "trace_view.css", "panel.css", "runs_view.css")

@@ -17,7 +17,17 @@ from tests.widgets.test_views import CONTRAST
 
 pytestmark = pytest.mark.browser
 
-SCRIPTS = ("dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "start_form.js")
+SCRIPTS = (
+    "far_end.js",
+    "dom.js",
+    "channel.js",
+    "feed.js",
+    "voice.js",
+    "log_end.js",
+    "actions.js",
+    "alerts.js",
+    "start_form.js",
+)
 STYLES = ("base.css", "trace_view.css", "panel.css", "start_form.css")
 CREATE = """((feed, notice, go) => {
     const { el, button, update, setDisconnected } = createStartForm(feed, notice, () => go("started"));
