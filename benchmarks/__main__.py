@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import tempfile
 
-from benchmarks import chat, fold, live_facts, panel
-from durable_demo import Session
+from benchmarks import chat, fold, gateway, live_facts, panel
+from durable_demo import Session, settings
 
 
 async def main() -> None:
@@ -15,6 +16,8 @@ async def main() -> None:
         async with Session(home) as demo:
             await live_facts.measure(demo)
             await chat.measure(demo)
+            os.environ[settings.ENV_HOME] = home
+            await gateway.measure(demo)
     await panel.measure()
 
 

@@ -175,6 +175,22 @@ class Run:
         ):
             yield item
 
+    async def has(self, offset: str) -> bool:
+        """Whether an offset is a place in this workflow's runs, as far as the server still has them.
+
+        Raises:
+            InvalidInput: Not an offset.
+            ServerUnreachable: The server does not answer.
+        """
+        place = Offset.parse(offset)
+        handle = self._call.temporal.get_workflow_handle(self.id, run_id=place.run_id)
+        try:
+            described = (await self._call(handle.describe(), f"look at {self.id}")).raw_description
+        except WorkflowNotFound:
+            return False
+        info = described.workflow_execution_info
+        return info.start_time.ToMicroseconds() == place.run_start_us and place.event_id <= info.history_length
+
     async def timeline(self) -> Timeline:
         """Its timeline as it is now, from its history; needs no Worker.
 
@@ -249,12 +265,14 @@ class Run:
             NotPossible: It has no such Query, or several and none is named, or the Query failed.
             WorkflowNotFound: There is no such workflow.
         """
+        status = await self.status()
         queries = sorted(await self._defined("query_definitions"))
         chosen = [name] if name else [usual for usual in DEFAULT_QUERIES if usual in queries][:1] or queries
         if len(chosen) != 1 or chosen[0] not in queries:
             has = f"no Query {name!r}" if name else "several Queries" if queries else "no Query"
             raise NotPossible(f"{self.id} has {has}", remedy=f"one of: {', '.join(queries)}" if queries else "")
-        return await (self.progress() if chosen == ["get_progress"] else self._query(chosen[0]))
+        monty = status.workflow_type == MONTY and chosen == ["get_progress"]
+        return await (self.progress() if monty else self._query(chosen[0]))
 
     async def stop(self) -> Answer:
         """Asks it to end gracefully (Signal `stop_workflow`): a running sleep ends at once.

@@ -39,9 +39,11 @@ def make_app(demo: Session, allowed: Limits) -> FastAPI:
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         app.state.gateway = routes.Gateway(demo, allowed)
         app.state.pages = pages.Pages(demo, allowed.pages)
-        yield
-        app.state.pages.close()
-        await app.state.gateway.streams.close()
+        try:
+            yield
+        finally:
+            await app.state.gateway.streams.close()
+            app.state.pages.close()
 
     # No docs_url: its page would load scripts from elsewhere.
     app = FastAPI(

@@ -6,11 +6,12 @@ It stands before all routes, as plain ASGI, so that nothing of a request that is
 from __future__ import annotations
 
 import ipaddress
+import math
 import secrets
 import socket
+import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from http.cookies import CookieError, SimpleCookie
 from urllib.parse import parse_qs, urlsplit
 
 import psutil
@@ -19,19 +20,22 @@ from limits.storage import MemoryStorage
 from limits.strategies import FixedWindowRateLimiter
 from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
+from starlette.requests import cookie_parser
 from starlette.responses import PlainTextResponse, RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from durable_demo import settings
 from durable_demo.errors import InvalidInput
 from durable_demo.gateway.limits import MAX_BODY
-from durable_demo.gateway.problems import problem
+from durable_demo.gateway.problems import Refusal
 
 COOKIE = "durable-demo-token"
 MINIMUM_TOKEN = 16
 """Characters: what is shorter can be guessed."""
 PAGE = "/"
 STREAM = "/stream"
+ASSETS = "/assets/"
+"""A page has dozens of them, which cost nothing."""
 _HEADERS = (
     (b"x-content-type-options", b"nosniff"),
     (b"referrer-policy", b"no-referrer"),
@@ -61,7 +65,14 @@ class Access:
 
 
 def allowed_hosts(host: str, more: Iterable[str] = ()) -> frozenset[str]:
-    """The names by which a gateway that listens on this address may be asked for."""
+    """The names by which a gateway that listens on this address may be asked for.
+
+    Raises:
+        InvalidInput: One of `more` is no name.
+    """
+    for name in more:
+        if _host_name(f"[{name}]" if name.count(":") > 1 else name) != name.lower():
+            raise InvalidInput(f"not the name of a host: {name[:80]!r}", remedy="such as demo.example, without a port")
     names = {"localhost", "127.0.0.1", "::1", host, *more}
     if not is_loopback(host):
         names |= {socket.gethostname(), socket.getfqdn()}
@@ -103,10 +114,12 @@ def check_origin(origin: str) -> str:
     Raises:
         InvalidInput: It is none.
     """
-    parts = urlsplit(origin)
-    if parts.scheme not in ("http", "https") or not parts.hostname or origin != f"{parts.scheme}://{parts.netloc}":
+    parts = urlsplit(origin.lower())
+    usual = {"http": ":80", "https": ":443"}.get(parts.scheme, "")
+    plain = f"{parts.scheme}://{parts.netloc}" == origin.lower() and "@" not in parts.netloc
+    if not (usual and parts.hostname and plain):
         raise InvalidInput(f"not an origin: {origin[:80]!r}", remedy="such as http://localhost:3000, and nothing else")
-    return origin
+    return origin.lower().removesuffix(usual)
 
 
 class Guard:
@@ -127,46 +140,57 @@ class Guard:
         if scope["type"] not in ("http", "websocket"):
             await self._app(scope, receive, send)
             return
-        headers = Headers(scope=scope)
-        refusal = self._refusal(scope, headers)
-        if refusal is None:
-            await self._app(scope, _bounded(receive), _with_headers(send))
-        elif scope["type"] == "websocket":
-            await send({"type": "websocket.close", "code": 4000 + refusal.status_code})
+        guarded = _with_headers(send)
+        try:
+            answer = self._check(scope, Headers(scope=scope))
+        except Refusal as refusal:
+            if scope["type"] == "websocket":
+                # Before it is accepted, a page would be told nothing of the reason.
+                await send({"type": "websocket.accept"})
+                await send({"type": "websocket.close", "code": 4000 + refusal.status, "reason": refusal.detail})
+            else:
+                await refusal.response(scope["path"])(scope, receive, guarded)
         else:
-            await refusal(scope, receive, _with_headers(send))
+            await (answer(scope, receive, guarded) if answer else self._app(scope, _bounded(receive), guarded))
 
-    def _refusal(self, scope: Scope, headers: Headers) -> Response | None:
-        path = scope["path"]
+    def _check(self, scope: Scope, headers: Headers) -> Response | None:
+        """An answer that needs no route; None for a request that is let in.
+
+        Raises:
+            Refusal: It is not.
+        """
         if _host_name(headers.get("host", "")) not in self._access.hosts:
-            return problem(
+            raise Refusal(
                 421,
                 "This is not the host that was asked for.",
-                instance=path,
                 kind="unknown-host",
                 remedy="serve it by this name too: `durable-demo serve --allow-host NAME`",
             )
         if not self._own_or_allowed(scope, headers):
-            return problem(
+            raise Refusal(
                 403,
                 "The request comes from another web page.",
-                instance=path,
                 kind="foreign-origin",
                 remedy="allow that page: `durable-demo serve --allow-origin ORIGIN`",
             )
-        if self._rate and not self._limiter.hit(self._rate, _address(scope)):
-            return problem(
-                429,
-                f"More than {self._access.requests} requests in a minute.",
-                instance=path,
-                kind="too-many-requests",
-                remedy="wait a little; `durable-demo serve --rate` sets the limit",
-            )
-        if refusal := self._without_token(scope, headers):
-            return refusal
+        self._count(scope)
+        answer = self._identify(scope, headers)
         if _length(headers) > MAX_BODY:
-            return problem(413, f"The body has more than {MAX_BODY} bytes.", instance=path, kind="too-large")
-        return None
+            raise Refusal(413, f"The body has more than {MAX_BODY} bytes.", kind="too-large", remedy="send less")
+        return answer
+
+    def _count(self, scope: Scope) -> None:
+        address = _address(scope)
+        if not self._rate or scope["path"].startswith(ASSETS) or self._limiter.hit(self._rate, address):
+            return
+        wait = math.ceil(max(1.0, self._limiter.get_window_stats(self._rate, address).reset_time - time.time()))
+        raise Refusal(
+            429,
+            f"More than {self._access.requests} requests in a minute.",
+            kind="too-many-requests",
+            remedy="wait a little; `durable-demo serve --rate` sets the limit",
+            headers={"Retry-After": str(wait)},
+        )
 
     def _own_or_allowed(self, scope: Scope, headers: Headers) -> bool:
         """Whether a request comes from no web page, from one of ours, or from one that is allowed.
@@ -183,30 +207,28 @@ class Guard:
         opened = headers.get("sec-fetch-mode") == "navigate" and headers.get("sec-fetch-dest") == "document"
         return site in ("none", "same-origin") or (opened and scope["path"] == PAGE and scope["method"] == "GET")
 
-    def _without_token(self, scope: Scope, headers: Headers) -> Response | None:
-        """The answer to a request that does not carry the token; None for one that does."""
+    def _identify(self, scope: Scope, headers: Headers) -> Response | None:
+        """Looks for the token; who opens the page by a link with it is signed in."""
         token, path = self._access.token, scope["path"]
-        method = scope.get("method", "")
-        if not token or (method == "OPTIONS" and "access-control-request-method" in headers):
+        if not token:
             return None
         scheme, _, bearer = headers.get("authorization", "").partition(" ")
         if scheme.lower() == "bearer" and _same(bearer.strip(), token):
             return None
-        if _same(_cookie(headers), token):
+        if _same(cookie_parser(headers.get("cookie", "")).get(_cookie_name(scope), ""), token):
             return None
         # EventSource can send no header, and nobody types one into the address bar.
         asked = parse_qs(scope["query_string"].decode("latin-1"))
-        if method == "GET" and _same(asked.get("token", [""])[0], token):
+        if scope.get("method") == "GET" and _same(asked.get("token", [""])[0], token):
             if path.endswith(STREAM):
                 return None
             if path == PAGE:
                 return _signed_in(scope, token)
         if path == PAGE and "text/html" in headers.get("accept", ""):
             return PlainTextResponse(_LOGIN, 401)
-        return problem(
+        raise Refusal(
             401,
             "The token is missing or wrong.",
-            instance=path,
             kind="unauthorized",
             remedy="send `Authorization: Bearer ...`; an EventSource adds `?token=...`",
             headers={"WWW-Authenticate": 'Bearer realm="durable-demo"'},
@@ -217,8 +239,10 @@ def _signed_in(scope: Scope, token: str) -> Response:
     """Keeps the token in a cookie, and takes it out of the address bar."""
     others = [part for part in scope["query_string"].decode("latin-1").split("&") if not part.startswith("token=")]
     response = RedirectResponse("./" + ("?" + "&".join(others) if others else ""), 303)
+    # Lax: with Strict, a link on another page would lead here and leave the cookie behind. What changes anything is
+    # protected by its origin.
     response.set_cookie(
-        COOKIE, token, httponly=True, samesite="strict", secure=scope.get("scheme") == "https", path="/"
+        _cookie_name(scope), token, httponly=True, samesite="lax", secure=scope.get("scheme") == "https"
     )
     return response
 
@@ -227,18 +251,15 @@ def _same(given: str, token: str) -> bool:
     return secrets.compare_digest(given.encode(), token.encode())
 
 
-def _cookie(headers: Headers) -> str:
-    try:
-        found = SimpleCookie(headers.get("cookie", "")).get(COOKIE)
-    except CookieError:
-        return ""
-    return found.value if found else ""
+def _cookie_name(scope: Scope) -> str:
+    """Cookies are for all ports of a host: another gateway there has another name for its own."""
+    return f"{COOKIE}-{(scope.get('server') or ('', 0))[1]}"
 
 
 def _host_name(host: str) -> str:
     """The name in a `Host` header, without port and brackets."""
     try:
-        return (urlsplit(f"//{host}").hostname or "").lower()
+        return "" if set(host) & set("@/?#\\") else (urlsplit(f"//{host}").hostname or "").lower()
     except ValueError:
         return ""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-MAX_BODY = 64 * 1024
-"""Bytes of a request's body: the largest that means something, 100 long quotes, has 50,000."""
+MAX_BODY = 256 * 1024
+"""Bytes of a request's body: the largest that means something, 100 quotes of 280 characters, escaped, has 170,000."""
 STREAM_EVENTS = 2_000
 """Events of a workflow that are kept for readers; one who falls further behind reads again from the server."""
 STREAM_CHARACTERS = 8_000_000

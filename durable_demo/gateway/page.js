@@ -1,13 +1,17 @@
 // The panel as a page of its own: stands for anywidget's model, with a WebSocket in place of a kernel's comm.
+import { setText } from "./dom.js";
 import { FAR_END } from "./far_end.js";
 import panelWidget, { createMemory } from "./panel.js";
 
 const RECONNECT_MS = 500;
 const RECONNECT_LIMIT_MS = 5_000;
+/** Code of the close when the token is missing or wrong. */
+const SIGNED_OUT = 4401;
+const LOST = "Disconnected from the gateway - this page comes back by itself once it runs again (`durable-demo serve`). Workflows that run go on.";
 
 Object.assign(FAR_END, {
   lost: "Disconnected from the gateway",
-  lostBanner: "Disconnected from the gateway - this page comes back by itself once it runs again (`durable-demo serve`). Workflows that run go on.",
+  lostBanner: LOST,
   lostInput: "Disconnected from the gateway: this page comes back by itself.",
   waiting: "Waiting for the gateway",
   waitingView: "Waiting for the gateway.",
@@ -30,13 +34,17 @@ function pageKey() {
   }
 }
 
+const shownBefore = new Set();
+
 /** Keeps in the URL what is shown, so that a reload, a bookmark and a page that comes back show the same. */
 function keepInUrl({ channel, summary, following }) {
   const name = { trace: "workflow", chat: "chat" }[channel];
   if (!name || !summary) return;
   const url = new URL(location.href);
-  if (summary.workflow_id) url.searchParams.set(name, summary.workflow_id);
-  else if (!following) url.searchParams.delete(name); // else its first event is still to come
+  if (summary.workflow_id) {
+    shownBefore.add(name);
+    url.searchParams.set(name, summary.workflow_id);
+  } else if (!following && shownBefore.has(name)) url.searchParams.delete(name); // else its first event is to come
   if (url.href !== location.href) history.replaceState(null, "", url);
 }
 
@@ -64,17 +72,26 @@ function createModel(key) {
   function connect() {
     socket = new WebSocket(address());
     socket.addEventListener("open", () => {
+      unsent.splice(0).forEach((text) => socket.send(text));
+    });
+    socket.addEventListener("message", ({ data }) => {
+      deliver(JSON.parse(data));
+      // Who is let in is welcomed; others are sent away with a reason.
+      if (lostBefore > 0) tellLive(true);
       lostBefore = 0;
       loaded = false;
-      unsent.splice(0).forEach((text) => socket.send(text));
-      tellLive(true);
     });
-    socket.addEventListener("message", ({ data }) => deliver(JSON.parse(data)));
-    socket.addEventListener("close", ({ reason }) => {
+    socket.addEventListener("close", ({ code, reason }) => {
+      FAR_END.lostBanner = reason ? `${FAR_END.lost}: ${reason}` : LOST;
+      if (code === SIGNED_OUT) FAR_END.lostBanner += " Open the address that `durable-demo serve` has printed.";
       tellLive(false);
+      // It may be lost for another reason than a moment ago.
+      const note = document.querySelector(".dd-disconnected");
+      if (note) setText(note, FAR_END.lostBanner);
       unsent.length = 0;
       // Nobody will answer what was asked of a gateway that has ended.
       for (const id of unanswered) deliver({ t: "answer", id, ok: false, message: reason || FAR_END.lost, alert: false, invalid: false });
+      if (code === SIGNED_OUT) return;
       setTimeout(connect, Math.min(RECONNECT_MS * 2 ** lostBefore, RECONNECT_LIMIT_MS));
       lostBefore += 1;
     });

@@ -10,6 +10,7 @@ import asyncio
 import json
 import re
 from collections.abc import Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 
@@ -26,8 +27,10 @@ from durable_demo.widgets.panel import PANEL_STYLES, Panel
 router = APIRouter(include_in_schema=False)
 
 PAGE_KEY = re.compile(r"[a-z0-9]{8,64}\Z")
-TOO_MANY, TOO_SLOW, NOT_UNDERSTOOD, CLOSING = 1013, 4000, 1008, 1001
+TOO_MANY, TOO_SLOW, NOT_UNDERSTOOD = 1013, 4000, 1008
 """Codes with which a WebSocket is closed."""
+WELCOME = json.dumps({"t": "welcome"})
+"""First of all: the window is let in."""
 _POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; img-src 'self' data:; "
     "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
@@ -67,6 +70,7 @@ class PagePanel(Panel):
     def enter(self) -> asyncio.Queue[str]:
         """A further window; returns what it is told. An empty text: it is too slow, and has missed something."""
         told: asyncio.Queue[str] = asyncio.Queue(limits.PAGE_MESSAGES)
+        told.put_nowait(WELCOME)
         self._windows.add(told)
         return told
 
@@ -83,10 +87,10 @@ class PagePanel(Panel):
 
     def _tell(self, text: str) -> None:
         for told in list(self._windows):
-            if told.qsize() >= limits.PAGE_MESSAGES - 1:
+            slow = told.qsize() >= limits.PAGE_MESSAGES - 1
+            if slow:
                 self._windows.discard(told)
-                text = ""
-            told.put_nowait(text)
+            told.put_nowait("" if slow else text)
 
 
 class Pages:
@@ -126,6 +130,8 @@ class Pages:
         """A window of a page is gone; with its last one the panel goes, unless the page comes back soon."""
         panel = self._panels.get(key)
         if panel and not panel.looked_at:
+            if timer := self._leaving.pop(key, None):
+                timer.cancel()
             loop = asyncio.get_running_loop()
             self._leaving[key] = loop.call_later(limits.PAGE_LINGER_S, self._close, key)
 
@@ -138,10 +144,11 @@ class Pages:
 
     def _close(self, key: str) -> None:
         self._leaving.pop(key, None)
-        self._panels.pop(key).close()
+        if panel := self._panels.pop(key, None):
+            panel.close()
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 def page() -> Response:
     """The page."""
     headers = {"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"}
@@ -163,36 +170,46 @@ async def panel_wire(socket: WebSocket, key: str, workflow: str = "", chat: str 
     """The wire between a window and the panel of its page; see `widgets/feed.py` for the messages."""
     pages: Pages = socket.app.state.pages
     await socket.accept()
-    panel = pages.open(key, workflow, chat, loaded=loaded) if PAGE_KEY.match(key) else None
+    if not PAGE_KEY.match(key):
+        await socket.close(NOT_UNDERSTOOD, "This is no page's wire.")
+        return
+    panel = pages.open(key, workflow, chat, loaded=loaded)
     if panel is None:
         await socket.close(TOO_MANY, "There are too many pages; close some.")
         return
     told = panel.enter()
     try:
         async with asyncio.TaskGroup() as both:
-            sending = both.create_task(_send(socket, told))
-            await _hear(socket, panel)
-            sending.cancel()
+            both.create_task(_send(socket, told))
+            both.create_task(_hear(socket, panel))
     except* WebSocketDisconnect:
         pass
+    except* _Over as over:
+        with suppress(WebSocketDisconnect):
+            await socket.close(*over.exceptions[0].args)
     finally:
         panel.leave(told)
         pages.left(key)
 
 
+class _Over(Exception):
+    """The wire is to be closed, with this code and this reason."""
+
+
 async def _send(socket: WebSocket, told: asyncio.Queue[str]) -> None:
     while text := await told.get():
         await socket.send_text(text)
-    await socket.close(TOO_SLOW, "This window is too slow; it is connected anew.")
+    raise _Over(TOO_SLOW, "This window is too slow; it is connected anew.")
 
 
 async def _hear(socket: WebSocket, panel: PagePanel) -> None:
     while True:
-        text = await socket.receive_text()
-        content = _parsed(text)
+        message = await socket.receive()
+        if message["type"] == "websocket.disconnect":
+            raise WebSocketDisconnect(message.get("code", 1000))
+        content = _parsed(message.get("text") or "")
         if content is None:
-            await socket.close(NOT_UNDERSTOOD, "This message cannot be understood; reload the page.")
-            return
+            raise _Over(NOT_UNDERSTOOD, "This message cannot be understood; reload the page.")
         panel.receive(content)
 
 

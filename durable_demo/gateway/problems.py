@@ -7,6 +7,7 @@ import re
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
@@ -22,7 +23,6 @@ from durable_demo.errors import (
     NotPossible,
     SessionClosed,
     StackError,
-    StillRunning,
     WorkerUnavailable,
     WorkflowNotFound,
 )
@@ -41,7 +41,6 @@ STATUSES: Mapping[type[DemoError], int] = {
     ConnectionFailed: 503,
     StackError: 503,
     SessionClosed: 503,
-    StillRunning: 504,
 }
 """HTTP status of each error, its subclasses included."""
 
@@ -75,6 +74,34 @@ class Problem(BaseModel):
     errors: list[dict[str, Any]] = Field(default=[], description="For 422: each field that cannot be used, and why.")
 
 
+class Refusal(Exception):
+    """What a gateway itself does not allow.
+
+    Args:
+        status: The HTTP status.
+        detail: What happened.
+        kind: Name of the problem.
+        remedy: What to do next.
+        headers: Headers of the answer.
+    """
+
+    def __init__(
+        self, status: int, detail: str, *, kind: str, remedy: str, headers: Mapping[str, str] | None = None
+    ) -> None:
+        super().__init__(detail)
+        self.status = status
+        self.detail = detail
+        self.kind = kind
+        self.remedy = remedy
+        self.headers = headers
+
+    def response(self, path: str) -> JSONResponse:
+        """The answer to a request of this path."""
+        return problem(
+            self.status, self.detail, instance=path, kind=self.kind, remedy=self.remedy, headers=self.headers
+        )
+
+
 def problem(
     status: int,
     detail: str,
@@ -92,12 +119,12 @@ def problem(
         title=HTTPStatus(status).phrase,
         status=status,
         detail=printable(detail),
-        instance=instance,
+        instance=quote(instance),
         why=printable(why),
         remedy=printable(remedy),
         errors=errors or [],
     )
-    again = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503, 504) else {}
+    again = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else {}
     return JSONResponse(
         told.model_dump(exclude_defaults=True), status, headers={**again, **(headers or {})}, media_type=MEDIA_TYPE
     )
@@ -130,6 +157,10 @@ def tell_problems(app: FastAPI) -> None:
     @app.exception_handler(DemoError)
     def ours(request: Request, error: DemoError) -> JSONResponse:
         return of(error, request.url.path)
+
+    @app.exception_handler(Refusal)
+    def refused(request: Request, error: Refusal) -> JSONResponse:
+        return error.response(request.url.path)
 
     @app.exception_handler(RequestValidationError)
     def invalid(request: Request, error: RequestValidationError) -> JSONResponse:

@@ -5,16 +5,24 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator
-from contextlib import aclosing
+from contextlib import aclosing, suppress
+from datetime import UTC, datetime, timedelta
 from typing import Annotated, Any, cast
 
 from fastapi import APIRouter, Body, Header, Query, Request, Response
 from pydantic import BaseModel, Field
 
 from durable_demo.chat import Chat
-from durable_demo.errors import NotPossible, ServerUnreachable, StillRunning, WorkerUnavailable, WorkflowNotFound
+from durable_demo.errors import (
+    DemoError,
+    NotPossible,
+    ServerUnreachable,
+    StillRunning,
+    WorkerUnavailable,
+    WorkflowNotFound,
+)
 from durable_demo.gateway import limits, models
-from durable_demo.gateway.problems import problem, responses
+from durable_demo.gateway.problems import Refusal, responses
 from durable_demo.gateway.sse import EventStream
 from durable_demo.gateway.streams import Streams, Told
 from durable_demo.history import Offset
@@ -24,6 +32,10 @@ from durable_demo.workflows.chat_data import ChatReply, UserMessage
 
 router = APIRouter()
 
+SENDERS = {models.SignalName.STOP: Run.stop, models.SignalName.PAUSE: Run.pause, models.SignalName.RESUME: Run.resume}
+"""What sends a Signal. Those of `Run`, for a conversation too: its own `stop` ends an answer."""
+
+EPOCH = datetime.fromtimestamp(0, UTC)
 LISTED_S = 5.0
 """So soon after its start the server lists a run."""
 
@@ -32,7 +44,8 @@ _STREAM_WORDS: dict[int | str, dict[str, Any]] = {
         "description": "Server-sent events: `event` is the name, `id` the offset, `data` the event as JSON. Comments "
         "keep the connection alive. Closing it leaves the workflow running.",
         "content": {"text/event-stream": {"itemSchema": models.EVENT_SCHEMA, "example": models.EXAMPLE_EVENTS}},
-    }
+    },
+    204: {"description": "The workflow has ended, and its last event was seen: an `EventSource` comes back no more."},
 }
 
 
@@ -79,18 +92,35 @@ class Gateway:
         self.workflow_of: dict[str, str] = {}
         self.open = 0
 
-    async def stream(self, run: Run, after: str, options: StreamOptions, request: Request) -> Response:
-        """The events of a workflow, as a response."""
+    def check_room(self) -> None:
+        """Refuses a stream for which there is no room, before anything is started for it.
+
+        Raises:
+            Refusal: Too many are open.
+        """
         if self.open >= self.allowed.streams:
-            return problem(
+            raise Refusal(
                 503,
                 f"{self.open} streams are open, and there is room for no more.",
-                instance=request.url.path,
                 kind="too-many-streams",
                 remedy="close some, or come back later",
             )
+
+    async def stream(self, run: Run, after: str, options: StreamOptions, begin: str = "") -> Response:
+        """The events of a workflow, as a response; 204 if there are none and will be none.
+
+        Args:
+            run: The workflow.
+            after: Offset of the last event that the reader has seen; empty for none.
+            options: What the reader wants.
+            begin: Offset to come back with before the first event is seen.
+        """
+        with suppress(ServerUnreachable):  # who comes back waits with its workflow until the server does
+            if after and (await run.status()).ended and not [event async for event in run.events(after, wait=False)]:
+                return Response(status_code=204)
         return EventStream(
             self._counted(run, after, wait=options.wait),
+            begin=begin,
             named=options.named,
             keep_alive=self.allowed.keep_alive,
             headers={"Content-Location": f"/workflow/{run.id}/stream"},
@@ -105,6 +135,14 @@ class Gateway:
                     yield each
         finally:
             self.open -= 1
+
+    async def begin_of(self, run: Run) -> str:
+        """The place before the first event of a workflow that was started just now; empty if nobody can tell it."""
+        with suppress(DemoError):
+            status = await run.status()
+            self.remember(status.run_id, run.id)
+            return str(Offset((status.started - EPOCH) // timedelta(microseconds=1), 0, status.run_id))
+        return ""
 
     def remember(self, run_id: str, workflow_id: str) -> None:
         """Keeps to which workflow a run belongs, for a reader who comes back to a URL that does not name it."""
@@ -185,10 +223,20 @@ async def get_monty(
 
 async def _monty(request: Request, stream: StreamOptions, monty: dict[str, Any], last_event_id: str) -> Response:
     gateway = _gateway(request)
+    gateway.check_room()
     if after := last_event_id or stream.after:
-        return await gateway.stream(await gateway.resumed(after), after, stream, request)
+        try:
+            run = await gateway.resumed(after)
+        except ServerUnreachable:  # an EventSource that is refused never asks again
+            return EventStream(_nothing(), named=stream.named, keep_alive=gateway.allowed.keep_alive)
+        return await gateway.stream(run, after, stream)
     run = await gateway.demo.start_monty(**{**monty, "quotes": monty["quotes"] or None})
-    return await gateway.stream(run, "", stream, request)
+    return await gateway.stream(run, "", stream, begin=await gateway.begin_of(run))
+
+
+async def _nothing() -> AsyncGenerator[Told]:
+    return
+    yield  # what makes it a generator
 
 
 # --- any workflow ----------------------------------------------------------------------------------------------------
@@ -211,6 +259,7 @@ async def get_stream(
     order. A reader who is too slow gets a `gap`, and may come back with the offset in it.
     """
     gateway = _gateway(request)
+    gateway.check_room()
     run = gateway.demo.attach(workflow_id)
     after = last_event_id or stream.after
     try:
@@ -219,7 +268,7 @@ async def get_stream(
         if not after:
             raise
         # Who comes back waits with its workflow until the server does: an EventSource that is refused never asks again.
-    return await gateway.stream(run, after, stream, request)
+    return await gateway.stream(run, after, stream)
 
 
 @router.post(
@@ -231,7 +280,7 @@ async def get_stream(
 async def post_signal(request: Request, workflow_id: models.WorkflowId, name: models.SignalName) -> models.SignalSent:
     """Sends the Signal `stop_workflow`, `pause` or `resume`. A stop is graceful, and ends a running sleep at once."""
     run = _gateway(request).demo.attach(workflow_id)
-    answer = await {"stop": run.stop, "pause": run.pause, "resume": run.resume}[name]()
+    answer = await SENDERS[name](run)
     if not answer.accepted:
         raise NotPossible(answer.message)
     return models.SignalSent.now(run.id, models.SIGNALS[name])
@@ -298,9 +347,7 @@ async def get_query(
     """Asks a Query that takes no arguments, of a workflow of any type, running or ended. A Worker answers it: without
     one, this ends with 503 within 5 s.
     """
-    run = _gateway(request).demo.attach(workflow_id)
-    await run.status()
-    return await run.query(name)
+    return await _gateway(request).demo.attach(workflow_id).query(name)
 
 
 # --- chat ------------------------------------------------------------------------------------------------------------

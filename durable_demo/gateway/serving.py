@@ -5,6 +5,7 @@ from __future__ import annotations
 import ipaddress
 import signal
 import socket
+import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from urllib.parse import quote
@@ -16,7 +17,7 @@ from rich.text import Text
 from durable_demo.errors import InvalidInput, PortTaken
 from durable_demo.gateway.app import guarded, make_app
 from durable_demo.gateway.guard import Access, allowed_hosts, check_origin, check_token
-from durable_demo.gateway.limits import MAX_BODY, SHUTDOWN_S, Limits
+from durable_demo.gateway.limits import MAX_BODY, SEND_DEADLINE_S, SHUTDOWN_S, Limits
 from durable_demo.session import Session
 from durable_demo.terminal import interrupts
 
@@ -60,14 +61,15 @@ async def serve(
         token=check_token(token, host),
         requests=allowed.requests,
     )
-    with _listen(host, port) as listening:
+    with listen(host, port) as listening:
         async with Session() as demo:
-            server = _Server(
+            server = GatewayServer(
                 uvicorn.Config(
                     guarded(make_app(demo, allowed), access),
                     log_level="warning",
                     access_log=False,  # it would show tokens
                     server_header=False,
+                    proxy_headers=False,  # any local program could make up an address
                     timeout_graceful_shutdown=SHUTDOWN_S,
                     ws_max_size=MAX_BODY,
                 )
@@ -75,10 +77,10 @@ async def serve(
             _announce(console, listening, token)
             with interrupts(lambda: server.handle_exit(signal.SIGTERM, None), signal.SIGTERM):
                 await server.serve(sockets=[listening])
-    return 0
+    return 0 if server.started else 1
 
 
-class _Server(uvicorn.Server):
+class GatewayServer(uvicorn.Server):
     """Ends without raising the signal a second time, which would end the process before its session."""
 
     @contextmanager
@@ -86,10 +88,19 @@ class _Server(uvicorn.Server):
         yield
 
 
-def _listen(host: str, port: int) -> socket.socket:
+def listen(host: str, port: int) -> socket.socket:
+    """A socket that listens there.
+
+    Raises:
+        InvalidInput: Not an address.
+        PortTaken: Another program listens there, or it is not this machine's.
+    """
     try:
         family = socket.AF_INET6 if ":" in host else socket.AF_INET
-        return socket.create_server((host, port), family=family, backlog=1_024)
+        listening = socket.create_server((host, port), family=family, backlog=1_024)
+        if sys.platform == "linux":  # what was given up is closed although it takes in nothing
+            listening.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, int(2_000 * SEND_DEADLINE_S))
+        return listening
     except socket.gaierror as error:
         raise InvalidInput(
             f"not an address: {host[:80]!r}", why=str(error), remedy="for example --host 127.0.0.1"

@@ -11,9 +11,9 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import AsyncGenerator, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from contextlib import aclosing, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -25,7 +25,7 @@ from durable_demo.run import Run
 log = logging.getLogger(__name__)
 
 
-REPORTS: frozenset[type[e.Event]] = frozenset({e.ActivityHeartbeat, e.ProgressUpdate, e.TextUpdate})
+REPORTS = (e.ActivityHeartbeat, e.ProgressUpdate, e.TextUpdate)
 """Of these ticks only the latest counts."""
 
 
@@ -43,11 +43,6 @@ class Streams:
     def __init__(self) -> None:
         self._sources: dict[str, _Source] = {}
 
-    @property
-    def followed(self) -> list[str]:
-        """Workflow IDs of the workflows that are followed now."""
-        return [workflow_id for workflow_id, source in self._sources.items() if not source.over]
-
     async def read(self, run: Run, after: str = "", *, wait: bool = True) -> AsyncGenerator[Told]:
         """Yields the events of a workflow: each fact once and in order; of reports of progress the latest.
 
@@ -58,8 +53,7 @@ class Streams:
             after: Offset of the last event that was seen; empty for all.
             wait: Whether to wait for what is yet to come.
         """
-        reading = self._shared(run, after) if wait else _there_is(run, after)
-        async with aclosing(reading) as found:
+        async with aclosing(await self._reading(run, after, wait=wait)) as found:
             try:
                 async for told in found:
                     after = told.event.offset
@@ -68,6 +62,13 @@ class Streams:
                 failed = _failed(run, after, error)
                 yield Told(failed, failed.to_json())
 
+    async def _reading(self, run: Run, after: str, *, wait: bool) -> AsyncGenerator[Told]:
+        """What is shared begins at a place that is known to be right: an offset is what somebody has sent."""
+        with suppress(DemoError):
+            if wait and (not after or await run.has(after)):
+                return self._shared(run, after)
+        return _own(run, after, wait=wait)
+
     async def _shared(self, run: Run, after: str) -> AsyncGenerator[Told]:
         source = self._sources.get(run.id)
         if source is None or source.over:  # what has ended may have begun anew, or have been reset
@@ -75,9 +76,13 @@ class Streams:
         source.join()
         try:
             while (place := source.place_behind(after)) is None:
-                async for told in _there_is(run, after):
+                before = after
+                async for told in _own(run, after, wait=False):
                     after = told.event.offset
                     yield told
+                if after == before:  # the server has forgotten what it had
+                    place = source.first
+                    break
             while True:
                 if place < source.first:
                     gap = source.gap(after)
@@ -86,21 +91,24 @@ class Streams:
                 found = source.since(place)
                 place += len(found)
                 for told in _latest(found):
-                    if told.event.offset < after or (told.event.offset == after and not told.event.tick):
-                        continue  # the follower has not come to this reader's place yet
-                    # Where the run of an offset is gone, the follower begins anew with what there is.
-                    after = "" if isinstance(told.event, e.Gap) else told.event.offset
-                    yield told
-                if place == source.end:
+                    if (theirs := _behind(told, after)) is not None:
+                        after = theirs.event.offset
+                        yield theirs
+                if place == source.next:
                     if source.over:
                         return
                     await source.news()
         finally:
-            source.leave()
+            source.leave(lambda: self._forget(run.id, source))
+
+    def _forget(self, workflow_id: str, source: _Source) -> None:
+        source.end()
+        if self._sources.get(workflow_id) is source:
+            del self._sources[workflow_id]
 
     async def close(self) -> None:
         """Ends all of them."""
-        await asyncio.gather(*(source.close() for source in self._sources.values()))
+        await asyncio.gather(*(source.ended() for source in self._sources.values()))
 
 
 class _Source:
@@ -124,7 +132,7 @@ class _Source:
         self._following = asyncio.create_task(self._follow(after), name=f"follow {run.id}")
 
     @property
-    def end(self) -> int:
+    def next(self) -> int:
         """Number of the event that comes next."""
         return self.first + len(self._kept)
 
@@ -134,11 +142,11 @@ class _Source:
             self._leaving.cancel()
             self._leaving = None
 
-    def leave(self) -> None:
+    def leave(self, forget: Callable[[], None]) -> None:
+        """A reader less; some time after the last one `forget` is called."""
         self._readers -= 1
         if not self._readers:
-            loop = asyncio.get_running_loop()
-            self._leaving = loop.call_later(limits.STREAM_LINGER_S, self._end)
+            self._leaving = asyncio.get_running_loop().call_later(limits.STREAM_LINGER_S, forget)
 
     def place_behind(self, after: str) -> int | None:
         """Number of the first event behind this offset; None if facts behind it are not kept any more."""
@@ -148,7 +156,7 @@ class _Source:
             event = told.event
             if event.offset > after or (event.tick and event.offset == after):
                 return self.first + place
-        return self.end
+        return self.next
 
     def since(self, place: int) -> list[Told]:
         """What is kept from there on."""
@@ -166,13 +174,15 @@ class _Source:
             "where no fact is missing",
         )
 
-    async def close(self) -> None:
-        self._end()
+    def end(self) -> None:
+        """Follows no more."""
+        self._following.cancel()
+
+    async def ended(self) -> None:
+        """The same, and waits for it."""
+        self.end()
         with suppress(asyncio.CancelledError):
             await self._following
-
-    def _end(self) -> None:
-        self._following.cancel()
 
     async def _follow(self, after: str) -> None:
         try:
@@ -189,8 +199,6 @@ class _Source:
         return self._kept[-1].event.offset if self._kept else self._complete_behind
 
     def _keep(self, event: e.Event) -> None:
-        if isinstance(event, e.Gap) and not self.end:
-            self._complete_behind = ""  # the run of the offset is gone: it begins anew with what there is
         told = Told(event, event.to_json())
         self._kept.append(told)
         self._characters += len(told.text)
@@ -209,21 +217,36 @@ class _Source:
 
 
 def _latest(found: Sequence[Told]) -> list[Told]:
-    """All but the reports of progress that something has overtaken: a fact, or a later report of the same kind."""
+    """All but the reports of progress that something has overtaken: a fact, or a later report about the same."""
     kept: list[Told] = []
-    overtaken: set[type[e.Event]] = set()
+    overtaken: set[object] = set()
+    fact = False
     for told in reversed(found):
-        kind = type(told.event)
-        if told.event.tick and kind in overtaken:
+        event = told.event
+        about = (type(event), getattr(event, "activity_id", ""), getattr(event, "message_id", ""))
+        report = event.tick and isinstance(event, REPORTS)
+        if report and (fact or about in overtaken):
             continue
         kept.append(told)
-        overtaken |= {kind} & REPORTS if told.event.tick else REPORTS
+        overtaken.add(about)
+        fact = fact or not event.tick
     return kept[::-1]
 
 
-async def _there_is(run: Run, after: str) -> AsyncGenerator[Told]:
-    """The facts that there are now."""
-    async for event in run.events(after or None, wait=False):
+def _behind(told: Told, after: str) -> Told | None:
+    """An event for a reader who has come as far as `after`: the follower may not have come there yet."""
+    event = told.event
+    if event.offset > after or (event.tick and event.offset == after):
+        return told
+    if not event.tick or isinstance(event, (*REPORTS, e.Gap)):
+        return None
+    event = replace(event, offset=after)  # news of the connection, of Workers, of errors
+    return Told(event, event.to_json())
+
+
+async def _own(run: Run, after: str, *, wait: bool) -> AsyncGenerator[Told]:
+    """The events of a follower that nobody shares."""
+    async for event in run.events(after or None, wait=wait):
         yield Told(event, event.to_json())
 
 

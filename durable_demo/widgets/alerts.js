@@ -60,7 +60,7 @@ export function createDisconnection(feed) {
     el,
     set(lost) {
       setText(el, lost ? FAR_END.lostBanner : "");
-      if (!lost) feed.hello();
+      if (!lost) feed.renew();
     },
   };
 }

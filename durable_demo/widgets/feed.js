@@ -58,6 +58,12 @@ export function createFeed(send, names) {
       if (!repeat) ask();
     },
 
+    /** Asks for the whole state at once: what was on its way is lost, since the far end was. */
+    renew() {
+      endWaiting();
+      ask();
+    },
+
     /** Resolves to `{ok, message, alert, invalid}`, also when nobody answers. */
     command(name, args = {}, deadline = ANSWER_DEADLINE_MS) {
       const id = `${page}-${++commandCount}`;

@@ -98,6 +98,8 @@ async def read(
     """The events of a stream, by a library that is not ours; comments and `retry` are its own concern."""
     headers = {**options.pop("headers", {}), **({"Last-Event-ID": last} if last else {})}
     async with aconnect_sse(client, method, path, headers=headers, **options) as source:
+        if source.response.status_code == 204:
+            return
         if source.response.status_code != 200:
             await source.response.aread()
             raise AssertionError(source.response.text)

@@ -1,4 +1,4 @@
-"""Many readers at once: nobody misses a fact, and the server is asked once for all of them."""
+"""Many readers at once: nobody misses a fact."""
 
 from __future__ import annotations
 

@@ -12,7 +12,7 @@ from typing import Any
 import httpx
 import pytest
 
-from durable_demo import Session, events
+from durable_demo import Session
 from durable_demo.gateway import models
 from tests.gateway.served import read_all, serving
 from tests.gateway.test_routes import LONG
@@ -118,11 +118,6 @@ async def test_the_examples_are_what_really_comes(http: httpx.AsyncClient, demo:
 async def test_no_documentation_page_loads_scripts_from_elsewhere(http: httpx.AsyncClient):
     for path in ("/docs", "/redoc"):
         assert (await http.get(path)).status_code == 404
-
-
-def test_events_of_the_example_are_of_the_vocabulary():
-    names = {kind.event for kind in vars(events).values() if isinstance(kind, type) and hasattr(kind, "event")}
-    assert {"workflow_started", "progress_update", "workflow_completed", "error"} <= names
 
 
 # --- schemathesis ----------------------------------------------------------------------------------------------------

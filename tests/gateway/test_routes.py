@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import math
 import re
+from pathlib import Path
 from typing import Any
 from uuid import uuid4
 
@@ -13,7 +14,7 @@ import pytest
 
 from durable_demo import Session
 from durable_demo.events import format_timestamp
-from tests.gateway.served import facts, read, read_all
+from tests.gateway.served import facts, read, read_all, serving
 from tests.test_follow import queue, start  # noqa: F401  # `queue` is a fixture
 from tests.test_monty import LONG
 
@@ -204,7 +205,7 @@ async def test_the_query_of_monty_has_the_live_heartbeat(http: httpx.AsyncClient
 
 async def test_without_a_worker_a_query_is_answered_within_five_seconds(http: httpx.AsyncClient, demo: Session):
     run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
-    response = await http.get(f"/workflow/{run.id}/query")
+    response = await http.get(f"/workflow/{run.id}/query", timeout=5)  # raises when it takes longer
     problem = told(response, 503, "worker-unavailable")
     assert int(response.headers["retry-after"]) > 0
     assert "doctor" in problem["remedy"]
@@ -264,12 +265,49 @@ async def test_a_workflow_that_is_no_conversation_has_no_messages(http: httpx.As
     await run.terminate()
 
 
+async def test_a_conversation_has_no_signal_to_stop_it(http: httpx.AsyncClient, demo: Session):
+    chat = await demo.start_chat()
+    told(await http.post(f"/workflow/{chat.id}/signal/stop"), 409, "not-possible")
+    await chat.end()
+
+
 async def test_a_conversation_that_has_ended_takes_no_message(http: httpx.AsyncClient, demo: Session):
     chat = await demo.start_chat()
     await chat.end()
     await chat.result()
     told(await http.post(f"/chat/{chat.id}", json={"message": "hello"}), 409, "not-possible")
     assert (await http.get(f"/workflow/{chat.id}/history")).json()["messages"] == []
+
+
+# --- the server is away ----------------------------------------------------------------------------------------------
+
+
+async def test_without_the_server_each_call_says_so_and_who_comes_back_waits_for_it(tmp_path: Path):
+    async with (
+        serving(tmp_path) as gateway,
+        Session(tmp_path) as demo,
+        httpx.AsyncClient(base_url=gateway.url, timeout=60) as http,
+    ):
+        run = await demo.start_monty(**LONG)
+        (first,) = await read_some(http, f"/workflow/{run.id}/stream", 1)
+        await demo.break_it.kill_server(seconds=120)
+        calls = [
+            http.post("/monty/stream"), http.get("/monty/stream"), http.get(f"/workflow/{run.id}/stream"),
+            http.post(f"/workflow/{run.id}/signal/stop"), http.get(f"/workflow/{run.id}/status"),
+            http.get(f"/workflow/{run.id}/query"), http.get("/workflow/chat-1/history"),
+            http.post("/chat", json={"message": "hello"}), http.post("/chat/chat-1", json={"message": "hello"}),
+        ]  # fmt: skip
+        for response in await asyncio.gather(*calls):
+            told(response, 503, "server-unreachable")
+            assert int(response.headers["retry-after"]) > 0
+        waiting = asyncio.create_task(read_all(http, f"/workflow/{run.id}/stream", last=first["offset"]))
+        await demo.break_it.start_server()
+        await run.stop()
+        assert (await waiting)[-1]["event"] == "workflow_completed"
+
+
+async def read_some(http: httpx.AsyncClient, path: str, count: int) -> list[dict[str, Any]]:
+    return [event.json() async for event in _some(read(http, path), count)]
 
 
 # --- all -------------------------------------------------------------------------------------------------------------

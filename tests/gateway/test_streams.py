@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any, cast
 from uuid import uuid4
 
@@ -58,6 +59,9 @@ class Paced:
             self.ended, self.error = ended, error
             self._more.notify_all()
         await settled()
+
+    async def has(self, offset: str) -> bool:
+        return offset in {event.offset for event in self.history} or not self.history
 
     @property
     def run(self) -> Run:
@@ -156,11 +160,11 @@ async def test_the_follower_ends_some_time_after_its_last_reader(streams: Stream
     assert workflow.followers == 1
     async with aclosing(streams.read(workflow.run)) as stream:  # a reload
         await take(stream, 1)
-    assert (workflow.followers, streams.followed) == (1, [workflow.id])
+    assert workflow.followers == 1
     async with asyncio.timeout(5):
         while workflow.followers:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
-    assert streams.followed == []
+    assert streams._sources == {}  # nothing of it is kept
     async with aclosing(streams.read(workflow.run)) as stream:
         assert await take(stream, 1) == ["000001"]
 
@@ -177,6 +181,18 @@ async def test_of_ticks_that_wait_the_latest_wins_and_facts_overtake_them(stream
     assert await take(stream, 2) == ["000002", "000002~40"]
     await workflow.tell(tick(2, 50))
     assert await take(stream, 1) == ["000002~50"]
+
+
+async def test_of_activities_side_by_side_each_has_its_latest_report(streams: Streams):
+    workflow = Paced()
+    stream = streams.read(workflow.run)
+    await workflow.tell(fact(1))
+    await take(stream, 1)
+    beats = [
+        replace(tick(1, number), activity_id=name) for number, name in ((10, "a"), (20, "b"), (11, "a"), (21, "b"))
+    ]
+    await workflow.tell(*beats)
+    assert await take(stream, 2) == ["000001~11", "000001~21"]
 
 
 # --- slow readers ----------------------------------------------------------------------------------------------------
@@ -241,16 +257,27 @@ async def test_a_workflow_that_ended_and_went_on_is_followed_again(streams: Stre
     assert len(await rest(streams.read(workflow.run))) == 2
 
 
-async def test_behind_an_offset_whose_run_is_gone_it_begins_with_what_there_is(streams: Streams):
+async def test_an_offset_that_the_server_does_not_know_has_a_follower_of_its_own(streams: Streams):
     workflow = Paced()
-    gone = "999999"
-    workflow.history = [e.Gap(**(common(0, tick=True) | {"offset": "9999999"}), reason="gone"), fact(1), fact(2)]
+    await workflow.tell(*map(fact, range(1, 4)))
+    stranger = streams.read(workflow.run, "999999")
+    taking = asyncio.create_task(take(stranger, 1))
+    await settled()
+    assert streams._sources == {}
+    honest = streams.read(workflow.run)
+    assert await take(honest, 3) == ["000001", "000002", "000003"]
+    assert workflow.followers == 2
+    taking.cancel()
+    await asyncio.gather(taking, return_exceptions=True)
 
-    async def events(after: str | None = None, *, wait: bool = True) -> AsyncIterator[e.Event]:
-        for event in workflow.history if after == gone else workflow.history[1:]:
-            yield event
 
-    workflow.events = events  # type: ignore[method-assign]
-    found = await rest(streams.read(workflow.run, gone))
-    assert [told.event.event for told in found] == ["gap", "signal_received", "signal_received"]
-    assert [named(told) for told in await rest(streams.read(workflow.run))] == ["000001", "000002"]
+async def test_news_that_is_no_fact_reaches_a_reader_ahead_of_the_follower(streams: Streams):
+    workflow = Paced()
+    behind, ahead = streams.read(workflow.run), streams.read(workflow.run, "000009")
+    taking = [asyncio.create_task(rest(behind)), asyncio.create_task(rest(ahead))]
+    await settled()
+    await workflow.tell(fact(1), tick(1, 50), error=ServerUnreachable("the server is away"))
+    _, errors = await asyncio.gather(*taking)
+    (error,) = errors
+    assert isinstance(error.event, e.Error)
+    assert error.event.offset == "000009"
