@@ -116,7 +116,7 @@ class Gateway:
             begin: Offset to come back with before the first event is seen.
         """
         with suppress(ServerUnreachable):  # who comes back waits with its workflow until the server does
-            if after and (await run.status()).ended and not [event async for event in run.events(after, wait=False)]:
+            if after and await _is_over(run, after):
                 return Response(status_code=204)
         return EventStream(
             self._counted(run, after, wait=options.wait),
@@ -176,6 +176,15 @@ class Gateway:
                     remedy="start a new one: without `Last-Event-ID`",
                 )
             await asyncio.sleep(0.2)
+
+
+async def _is_over(run: Run, after: str) -> bool:
+    """Whether a workflow has ended, and nothing is left of its events behind this offset."""
+    if not (await run.status()).ended:
+        return False
+    async for _ in run.events(after, wait=False):
+        return False
+    return True
 
 
 def _gateway(request: Request) -> Gateway:
