@@ -83,7 +83,8 @@ class PagePanel(Panel):
         self._receive(self, content, None)
 
     def _publish(self, message: Message) -> None:
-        self._loop.call_soon_threadsafe(self._tell, json.dumps(message))
+        with suppress(RuntimeError):  # the gateway has ended
+            self._loop.call_soon_threadsafe(self._tell, json.dumps(message))
 
     def _tell(self, text: str) -> None:
         for told in list(self._windows):
