@@ -39,7 +39,7 @@ async def client(demo: Session, allowed: Limits) -> AsyncIterator[httpx.AsyncCli
 
 async def test_without_room_for_a_stream_none_is_opened_and_no_workflow_is_started(demo: Session):
     run = await demo.start_monty(**LONG)
-    before = len(await demo.runs(counted=False))
+    before = set(demo.client._started)  # the server's list is a moment behind
     async with client(demo, Limits(streams=0)) as asking:
         for method, path in (
             ("POST", "/monty/stream"),
@@ -49,8 +49,22 @@ async def test_without_room_for_a_stream_none_is_opened_and_no_workflow_is_start
             response = await asking.request(method, path)
             assert "too" in told(response, 503, "too-many-streams")["type"]
             assert int(response.headers["retry-after"]) > 0
-    assert len(await demo.runs(counted=False)) == before
+    assert demo.client._started == before
     await run.stop()
+
+
+async def test_what_is_refused_starts_nothing(demo: Session):
+    before = set(demo.client._started)
+    async with client(demo, Limits()) as asking:
+        for path, body in (
+            ("/monty/stream", {"min_sleep": 0}),
+            ("/monty/stream", {"min_sleep": 9, "max_sleep": 3}),
+            ("/monty/stream", {"quotes": ["Ni!", "Ni!"]}),
+            ("/chat", {"message": " "}),
+            ("/chat", {"message": "hello", "message_id": "no spaces"}),
+        ):
+            told(await asking.post(path, json=body), 422, "invalid-input")
+    assert demo.client._started == before
 
 
 # --- the page's wire -------------------------------------------------------------------------------------------------
