@@ -14,7 +14,8 @@ from durable_demo.client import RunSummary
 from durable_demo.conversation import Conversation, Turn
 from durable_demo.events import format_timestamp
 from durable_demo.run import RunStatus
-from durable_demo.workflows.chat_data import ChatReply, UserMessage
+from durable_demo.workflows.chat_data import MAX_MESSAGE, ChatReply, UserMessage
+from durable_demo.workflows.checks import PLAIN_ID, PLAIN_ID_WORDS
 from durable_demo.workflows.monty_data import MAX_SLEEP_S
 from durable_demo.workflows.quotes import MAX_OWN_QUOTES, MAX_QUOTE_LENGTH
 
@@ -75,15 +76,19 @@ def _whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-Whole = Annotated[int, BeforeValidator(_whole)]
+# The bounds stand next to `int`: behind a validator JSON Schema would not know them.
+Seed = Annotated[int, Field(ge=-LARGEST_SEED, le=LARGEST_SEED), BeforeValidator(_whole)]
+Iterations = Annotated[int, Field(ge=1, le=1_000_000), BeforeValidator(_whole)]
 Quote = Annotated[str, Field(pattern=QUOTE_PATTERN, max_length=MAX_QUOTE_LENGTH)]
 Quotes = Annotated[list[Quote], Field(max_length=MAX_OWN_QUOTES, json_schema_extra={"uniqueItems": True})]
 
+ID_PATTERN = "^" + PLAIN_ID.pattern.removesuffix(r"\Z") + "$"
+"""`PLAIN_ID` as JSON Schema has it."""
 WorkflowId = Annotated[
     str,
     Path(
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
-        description="Workflow ID: 1 to 64 letters, digits, dots, underscores and hyphens.",
+        pattern=ID_PATTERN,
+        description=f"Workflow ID: {PLAIN_ID_WORDS}.",
         examples=[EXAMPLE_ID],
     ),
 ]
@@ -93,27 +98,8 @@ def _example(**fields: Any) -> ConfigDict:
     return ConfigDict(extra="forbid", json_schema_extra={"examples": [fields]})
 
 
-class MontyOptions(BaseModel):
-    """How a Monty Python workflow runs; all of it may be left out."""
-
-    model_config = _example(min_sleep=2.0, max_sleep=5.0, quotes=["It is not the same parrot."])
-
-    min_sleep: float = Field(default=5.0, gt=0, le=MAX_SLEEP_S, description="Shortest sleep in seconds.", strict=True)
-    max_sleep: float = Field(default=30.0, gt=0, le=MAX_SLEEP_S, description="Longest sleep in seconds.", strict=True)
-    progress_interval: float = Field(
-        default=0.5, ge=0.05, le=60, description="Seconds between two reports of progress.", strict=True
-    )
-    seed: Whole | None = Field(
-        default=None, ge=-LARGEST_SEED, le=LARGEST_SEED, description="Makes sleeps and quotes repeatable.", strict=True
-    )
-    iterations: Whole | None = Field(
-        default=None, ge=1, le=1_000_000, description="Ends by itself after so many; null for never.", strict=True
-    )
-    quotes: Quotes = Field(default=[], description="Quotes of your own, delivered first.")
-
-
 class MontyQuery(BaseModel):
-    """The same in a URL: an `EventSource` can only GET."""
+    """How a Monty Python workflow runs, in a URL: an `EventSource` can only GET."""
 
     model_config = ConfigDict(extra="ignore")  # `token`, and what the stream itself takes
 
@@ -122,11 +108,18 @@ class MontyQuery(BaseModel):
     progress_interval: float = Field(
         default=0.5, ge=0.05, le=60, description="Seconds between two reports of progress."
     )
-    seed: int | None = Field(
-        default=None, ge=-LARGEST_SEED, le=LARGEST_SEED, description="Makes sleeps and quotes repeatable."
-    )
-    iterations: int | None = Field(default=None, ge=1, le=1_000_000, description="Ends by itself after so many.")
-    quotes: Quotes = Field(default=[], description="A quote of your own; may be repeated.")
+    seed: Seed | None = Field(default=None, description="Makes sleeps and quotes repeatable.")
+    iterations: Iterations | None = Field(default=None, description="Ends by itself after so many.")
+    quotes: Quotes = Field(default=[], description="Quotes of your own, delivered first.")
+
+
+class MontyOptions(MontyQuery):
+    """How a Monty Python workflow runs; all of it may be left out, and each value has its type."""
+
+    model_config = {
+        **_example(min_sleep=2.0, max_sleep=5.0, quotes=["It is not the same parrot."]),
+        "strict": True,
+    }
 
 
 class SignalName(StrEnum):
@@ -135,10 +128,6 @@ class SignalName(StrEnum):
     STOP = "stop"
     PAUSE = "pause"
     RESUME = "resume"
-
-
-SIGNALS = {SignalName.STOP: "stop_workflow", SignalName.PAUSE: "pause", SignalName.RESUME: "resume"}
-"""Names of the Signals."""
 
 
 class SignalSent(BaseModel):
@@ -222,10 +211,12 @@ class ChatMessage(BaseModel):
 
     model_config = _example(message="What's the weather in NYC?")
 
-    message: str = Field(min_length=1, max_length=4_000, pattern=MESSAGE_PATTERN, description="The text.", strict=True)
+    message: str = Field(
+        min_length=1, max_length=MAX_MESSAGE, pattern=MESSAGE_PATTERN, description="The text.", strict=True
+    )
     message_id: str | None = Field(
         default=None,
-        pattern=r"^[A-Za-z0-9._-]{1,64}$",
+        pattern=ID_PATTERN,
         description="Its id; a message that is sent again with it is not taken twice. Made up by default.",
     )
 

@@ -29,11 +29,16 @@ from durable_demo.history import Offset
 from durable_demo.run import Run
 from durable_demo.session import Session
 from durable_demo.workflows.chat_data import ChatReply, UserMessage
+from durable_demo.workflows.monty import MontyPythonWorkflow
 
 router = APIRouter()
 
-SENDERS = {models.SignalName.STOP: Run.stop, models.SignalName.PAUSE: Run.pause, models.SignalName.RESUME: Run.resume}
-"""What sends a Signal. Those of `Run`, for a conversation too: its own `stop` ends an answer."""
+SIGNALS = {
+    models.SignalName.STOP: (Run.stop, MontyPythonWorkflow.stop_workflow),
+    models.SignalName.PAUSE: (Run.pause, MontyPythonWorkflow.pause),
+    models.SignalName.RESUME: (Run.resume, MontyPythonWorkflow.resume),
+}
+"""What sends a Signal, and what handles it. Those of `Run`, for a conversation too: its own `stop` ends an answer."""
 
 EPOCH = datetime.fromtimestamp(0, UTC)
 LISTED_S = 5.0
@@ -106,21 +111,40 @@ class Gateway:
                 remedy="close some, or come back later",
             )
 
-    async def stream(self, run: Run, after: str, options: StreamOptions, begin: str = "") -> Response:
+    async def stream(self, run: Run, after: str, options: StreamOptions) -> Response:
         """The events of a workflow, as a response; 204 if there are none and will be none.
 
         Args:
             run: The workflow.
             after: Offset of the last event that the reader has seen; empty for none.
             options: What the reader wants.
-            begin: Offset to come back with before the first event is seen.
+
+        Raises:
+            WorkflowNotFound: There is no such workflow.
+            ServerUnreachable: The server does not answer a new reader.
         """
-        with suppress(ServerUnreachable):  # who comes back waits with its workflow until the server does
-            if after and await _is_over(run, after):
+        try:
+            ended = (await run.status()).ended
+            if ended and after and not await _has_more(run, after):
                 return Response(status_code=204)
+        except ServerUnreachable:
+            if not after:
+                raise
+            # Who comes back waits until the server does: an EventSource that is refused never asks again.
+        return self.begin(run, after, options)
+
+    def begin(self, run: Run, after: str, options: StreamOptions, place: str = "") -> Response:
+        """The same without a look at the workflow.
+
+        Args:
+            run: The workflow.
+            after: As in `stream`.
+            options: As in `stream`.
+            place: Offset to come back with before the first event is seen.
+        """
         return EventStream(
             self._counted(run, after, wait=options.wait),
-            begin=begin,
+            begin=place,
             named=options.named,
             keep_alive=self.allowed.keep_alive,
             headers={"Content-Location": f"/workflow/{run.id}/stream"},
@@ -136,7 +160,7 @@ class Gateway:
         finally:
             self.open -= 1
 
-    async def begin_of(self, run: Run) -> str:
+    async def place_before(self, run: Run) -> str:
         """The place before the first event of a workflow that was started just now; empty if nobody can tell it."""
         with suppress(DemoError):
             status = await run.status()
@@ -178,13 +202,11 @@ class Gateway:
             await asyncio.sleep(0.2)
 
 
-async def _is_over(run: Run, after: str) -> bool:
-    """Whether a workflow has ended, and nothing is left of its events behind this offset."""
-    if not (await run.status()).ended:
-        return False
+async def _has_more(run: Run, after: str) -> bool:
+    """Whether there are events behind this offset now."""
     async for _ in run.events(after, wait=False):
-        return False
-    return True
+        return True
+    return False
 
 
 def _gateway(request: Request) -> Gateway:
@@ -240,7 +262,7 @@ async def _monty(request: Request, stream: StreamOptions, monty: dict[str, Any],
             return EventStream(_nothing(), named=stream.named, keep_alive=gateway.allowed.keep_alive)
         return await gateway.stream(run, after, stream)
     run = await gateway.demo.start_monty(**{**monty, "quotes": monty["quotes"] or None})
-    return await gateway.stream(run, "", stream, begin=await gateway.begin_of(run))
+    return gateway.begin(run, "", stream, await gateway.place_before(run))
 
 
 async def _nothing() -> AsyncGenerator[Told]:
@@ -269,15 +291,7 @@ async def get_stream(
     """
     gateway = _gateway(request)
     gateway.check_room()
-    run = gateway.demo.attach(workflow_id)
-    after = last_event_id or stream.after
-    try:
-        await run.status()
-    except ServerUnreachable:
-        if not after:
-            raise
-        # Who comes back waits with its workflow until the server does: an EventSource that is refused never asks again.
-    return await gateway.stream(run, after, stream)
+    return await gateway.stream(gateway.demo.attach(workflow_id), last_event_id or stream.after, stream)
 
 
 @router.post(
@@ -289,10 +303,11 @@ async def get_stream(
 async def post_signal(request: Request, workflow_id: models.WorkflowId, name: models.SignalName) -> models.SignalSent:
     """Sends the Signal `stop_workflow`, `pause` or `resume`. A stop is graceful, and ends a running sleep at once."""
     run = _gateway(request).demo.attach(workflow_id)
-    answer = await SENDERS[name](run)
+    send, handler = SIGNALS[name]
+    answer = await send(run)
     if not answer.accepted:
         raise NotPossible(answer.message)
-    return models.SignalSent.now(run.id, models.SIGNALS[name])
+    return models.SignalSent.now(run.id, handler.__name__)
 
 
 @router.get(
@@ -304,13 +319,7 @@ async def post_signal(request: Request, workflow_id: models.WorkflowId, name: mo
 async def get_status(request: Request, workflow_id: models.WorkflowId) -> models.WorkflowStatus:
     """State, start time, execution status and more, for every type of workflow; no Worker is needed."""
     demo = _gateway(request).demo
-    status, summary = await asyncio.gather(
-        demo.attach(workflow_id).status(), demo.client.summary(workflow_id), return_exceptions=True
-    )
-    if isinstance(status, BaseException):
-        raise status
-    if isinstance(summary, BaseException):
-        raise summary
+    status, summary = await asyncio.gather(demo.attach(workflow_id).status(), demo.client.summary(workflow_id))
     return models.WorkflowStatus.of(status, summary)
 
 
@@ -392,9 +401,7 @@ async def post_message(
     request: Request, response: Response, workflow_id: models.WorkflowId, message: models.ChatMessage
 ) -> models.ChatAnswer:
     """Sends a further message. A message with an id that was sent before is not taken twice: this is its answer."""
-    chat = _gateway(request).demo.attach(workflow_id)
-    await chat.status()
-    return await _sent(response, _conversation(chat), message.checked())
+    return await _sent(response, await _conversation(request, workflow_id), message.checked())
 
 
 @router.get(
@@ -405,13 +412,13 @@ async def post_message(
 )
 async def get_history(request: Request, workflow_id: models.WorkflowId) -> models.ChatHistory:
     """All messages in order, pending and failed ones marked, from the Event History: no Worker is needed."""
-    run = _gateway(request).demo.attach(workflow_id)
-    await run.status()
-    chat = _conversation(run)
+    chat = await _conversation(request, workflow_id)
     return models.ChatHistory.of(chat.id, await chat.history())
 
 
-def _conversation(run: Run) -> Chat:
+async def _conversation(request: Request, workflow_id: str) -> Chat:
+    run = _gateway(request).demo.attach(workflow_id)
+    await run.status()  # what does not exist is told as such, whatever its ID
     if not isinstance(run, Chat):
         raise NotPossible(f"{run.id} is not a conversation", remedy="start one: `POST /chat`")
     return run

@@ -21,8 +21,6 @@ from durable_demo.gateway.limits import MAX_BODY, SEND_DEADLINE_S, SHUTDOWN_S, L
 from durable_demo.session import Session
 from durable_demo.terminal import interrupts
 
-DEFAULT_PORT = 8000
-
 
 async def serve(
     console: Console,

@@ -4,14 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
-import os
 import shutil
-import signal
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 import pytest_asyncio
 from playwright.async_api import BrowserContext, Page, expect
@@ -27,7 +24,7 @@ pytestmark = [
     pytest.mark.browser,
     pytest.mark.slow,
     pytest.mark.timeout(300),
-    pytest.mark.skipif(not shutil.which("chromium"), reason="no Chromium"),
+    pytest.mark.skipif(shutil.which("chromium") is None, reason="Chromium is not installed"),
 ]
 
 QUICK = {"min_sleep": 0.8, "max_sleep": 1.2, "progress_interval": 0.2}
@@ -185,9 +182,9 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
     assert worker
     assert server
     await _goes_on(window, run)
-    os.kill(_innermost(worker.pid), signal.SIGKILL)
+    assert await asyncio.to_thread(worker.kill)
     await _goes_on(window, run)
-    os.kill(_innermost(server.pid), signal.SIGKILL)
+    assert await asyncio.to_thread(server.kill)
     await _goes_on(window, run)
 
     await window.page.get_by_role("button", name="Stop Workflow").click()
@@ -205,12 +202,6 @@ async def _goes_on(window: Window, run: Run) -> None:
     async with asyncio.timeout(RECOVERY_MS / 1_000):
         while len([line for line in await window.lines() if '"' in line]) < shown + 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
-
-
-def _innermost(pid: int) -> int:
-    """The process itself, behind its guard."""
-    children = psutil.Process(pid).children(recursive=True)
-    return children[-1].pid if children else pid
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
