@@ -18,9 +18,8 @@ help:  ## what you can type (this list)
 demo: $(READY)  ## JupyterLab on the first notebook; options: make demo ARGS=--no-browser
 	$(BIN)/durable-demo $(if $(ARGS),lab $(ARGS))
 
-test: $(READY)  ## all tests: four files at a time, since they mostly wait; then the chaos suite in its short form
-	$(BIN)/python -m pytest -m "not chaos" --numprocesses 4 --dist loadfile --no-loadscope-reorder
-	$(BIN)/python -m pytest -m chaos
+test: $(READY)  ## all tests, the chaos suite in its short form too: four files at a time, since they mostly wait
+	$(BIN)/python -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder
 
 chaos: $(READY)  ## kills, freezes and cuts in their long form, about 50 minutes; the figures: artifacts/chaos.txt
 	$(BIN)/python -m pytest tests/chaos --chaos=long

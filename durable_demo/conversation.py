@@ -243,6 +243,10 @@ class Conversation:
         lines = [f"Conversation: {self.summary.workflow_id}", f"Status: {self.summary.status}"]
         if self.summary.model:
             lines.append(f"Model: {self.summary.model}")
+        if self.summary.problem:
+            lines.append(f"Problem: {one_line(self.summary.problem)}")
+        if not self.summary.connected:
+            lines.append(AWAY)
         if left_out:
             lines.append(f"... {left_out} earlier messages not shown")
         for turn in shown:
@@ -261,10 +265,12 @@ class Conversation:
         if not self.summary.workflow_id:
             return f"<p><strong>{EMPTY_TITLE}</strong><br>{html.escape(EMPTY_HINT)}</p>"
         shown, left_out = self._last(last)
+        problem = f"<br><strong>Problem:</strong> {html.escape(self.summary.problem)}" if self.summary.problem else ""
+        away = "" if self.summary.connected else f"<br>{AWAY}"
         head = (
             f"<p><strong>Conversation:</strong> <code>{html.escape(self.summary.workflow_id)}</code><br>"
             f"<strong>Status:</strong> {html.escape(self.summary.status)}<br>"
-            f"<strong>Model:</strong> {html.escape(self.summary.model)}</p>"
+            f"<strong>Model:</strong> {html.escape(self.summary.model)}{problem}{away}</p>"
         )
         parts = [head]
         if left_out:
@@ -297,6 +303,7 @@ class Conversation:
 
 
 EMPTY_TITLE = "No conversation yet"
+AWAY = "Server not reachable, reconnecting..."
 EMPTY_HINT = 'Ask something, such as "What\'s the weather in NYC?"'
 _MARKS: dict[TurnStatus, str] = {
     "queued": "", "answering": " (writing)", "answered": "", "stopped": " (stopped)", "failed": " (failed)",

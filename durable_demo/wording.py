@@ -9,6 +9,7 @@ from functools import singledispatch
 from typing import Literal
 
 from durable_demo import events as e
+from durable_demo.entries import PendingWork
 from durable_demo.faults import Faults
 
 Kind = Literal["life", "sleep", "progress", "quote", "control", "retry", "problem", "end", "detail"]
@@ -386,6 +387,25 @@ def fault_words(faults: Faults) -> dict[str, str]:
         "cut_answers": f"next {plural(faults.cut_answers, 'answer')} will break off" if faults.cut_answers else "",
     }
     return {name: words for name, words in told.items() if words}
+
+
+def pending_words(work: PendingWork) -> list[str]:
+    """What is pending at the server, a line each."""
+    lines = []
+    if work.task_attempt:
+        state = f"waits for a Worker since {clock(work.task_scheduled)}" if work.task_scheduled else "a Worker has it"
+        lines.append(f"Workflow Task, attempt {work.task_attempt}: {state}")
+    for activity in work.activities:
+        state = (
+            f"runs on {activity.worker} since {clock(activity.started)}"
+            if activity.running
+            else f"waits for {clock(activity.scheduled)}"
+            if activity.scheduled > work.timestamp
+            else f"waits for a Worker since {clock(activity.scheduled)}"
+        )
+        before = f"; the attempt before: {activity.error}" if activity.error else ""
+        lines.append(one_line(f"Activity {activity.activity_type}, attempt {activity.attempt}: {state}{before}"))
+    return lines
 
 
 def plural(count: int, noun: str) -> str:

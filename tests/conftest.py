@@ -25,9 +25,9 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Files that take longest come first: then the processes that share them (`make test`) end at the same time."""
     costs: Counter[Path] = Counter()
     for item in items:
-        slow, browser = (item.get_closest_marker(name) is not None for name in ("slow", "browser"))
-        # In tenths of a second: in JupyterLab; with a stack or a kernel of its own; in Chromium alone; any other.
-        costs[item.path] += 150 if slow and browser else 80 if slow else 6 if browser else 1
+        slow, browser, chaos = (item.get_closest_marker(name) is not None for name in ("slow", "browser", "chaos"))
+        # In tenths of a second: chaos and JupyterLab; with a stack or a kernel of its own; in Chromium alone; others.
+        costs[item.path] += 150 if chaos or (slow and browser) else 80 if slow else 6 if browser else 1
     items.sort(key=lambda item: -costs[item.path])
 
 
@@ -56,7 +56,7 @@ def background() -> Iterator[BackgroundLoop]:
     loop.close()
 
 
-async def eventually(holds: Callable[[], bool], what: str, *, within: float = 15.0) -> None:
+async def eventually(holds: Callable[[], bool], what: str, *, within: float = 60.0) -> None:
     """Waits until a condition holds; fails with what it waited for."""
     deadline = time.monotonic() + within
     while not holds():

@@ -90,7 +90,7 @@ async def test_a_killed_worker_is_replaced_and_its_attempt_goes_on(demo: Session
 
 async def test_one_of_two_workers_can_be_killed(demo: Session):
     await demo.break_it.set_workers(2)
-    await eventually(lambda: demo.info.ready, "two Workers that poll", within=30)
+    await eventually(lambda: demo.info.ready, "two Workers that poll")
     first, second = demo.info.workers
     await demo.break_it.kill_worker(second.pid)
     assert first.alive
@@ -105,7 +105,7 @@ async def test_killed_again_and_again_it_comes_back_at_once(demo: Session):
     for _ in range(5):
         await demo.break_it.kill_worker()
     began = demo.break_it.incidents()[-1].timestamp
-    await eventually(lambda: demo.info.ready, "a Worker that polls", within=8)
+    await eventually(lambda: demo.info.ready, "a Worker that polls")
     assert "did not come to work" not in str(demo.break_it.incidents(began))
 
 
@@ -113,7 +113,7 @@ async def test_frozen_and_killed_it_comes_to_work_before_it_is_frozen_again(demo
     killed = demo.info.worker
     await demo.break_it.freeze_worker()
     await demo.break_it.kill_worker()
-    await eventually(lambda: demo.info.ready and demo.info.worker != killed, "another Worker that polls", within=20)
+    await eventually(lambda: demo.info.ready and demo.info.worker != killed, "another Worker that polls")
     worker = demo.info.worker
     assert worker
     frozen = psutil.Process(worker.pid)
@@ -127,13 +127,13 @@ async def test_killed_and_not_to_be_started_it_is_tried_again_without_haste(demo
     try:
         broken = await demo.break_it.kill_worker()
         await eventually(
-            lambda: sum("did not come to work" in each for each in since(demo, broken)) >= 2, "two attempts", within=20
+            lambda: sum("did not come to work" in each for each in since(demo, broken)) >= 2, "two attempts"
         )
         await demo.break_it.disturb_network("cut", 0.1)  # refused if the supervisor did not carry it out
     finally:
         log.rmdir()
         kept.rename(log)
-    await eventually(lambda: demo.info.ready, "a Worker that polls", within=20)
+    await eventually(lambda: demo.info.ready, "a Worker that polls")
 
 
 async def test_without_a_worker_requests_are_kept(demo: Session):
@@ -389,7 +389,7 @@ async def test_status_tells_what_is_broken_and_what_mends_it(demo: Session, monk
     await demo.break_it.model_down()
     await demo.break_it.set_workers(2)
     console = Console(record=True, width=300)
-    await eventually(lambda: demo.info.ready, "two Workers that poll", within=30)
+    await eventually(lambda: demo.info.ready, "two Workers that poll")
     await status.show(console)
     said = console.export_text()
     assert "model down (on purpose; `durable-demo reset` mends it)" in said

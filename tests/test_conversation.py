@@ -134,6 +134,26 @@ def test_old_turns_go_and_their_number_is_told() -> None:
     assert "... 3 earlier messages not shown" in conversation.to_html(last=2)
 
 
+def test_why_it_cannot_go_on_stands_in_its_text_and_its_html_too() -> None:
+    said = {"problem": "No <Worker> polls", "error": "none is there", "remedy": "start one"}
+    queued = {"what": "Workflow Task", "task_queue": "demo", "since": "2025-01-19T10:30:00.000Z"}
+    waits = at(e.WaitingForWorker, 3, tick=True, message_id=None, **said, **queued)
+    stuck = folded(*FACTS[:3], waits)
+    assert "\nProblem: No <Worker> polls. Why: none is there. Next: start one\n" in stuck.to_text()
+    assert "<strong>Problem:</strong> No &lt;Worker&gt; polls." in stuck.to_html()
+    assert "Problem" not in folded(*FACTS[:3]).to_text() + folded(*FACTS[:3]).to_html()
+
+
+def test_that_the_server_is_away_stands_in_its_text_and_its_html_too() -> None:
+    away = folded(*FACTS[:3], at(e.Reconnecting, 3, tick=True, message_id=None, error="refused"))
+    back = folded(*FACTS[:3], at(e.Reconnected, 4, tick=True, message_id=None, away=1.0))
+    for told, is_told in ((away, True), (back, False)):
+        assert ("Server not reachable" in told.to_text(), "Server not reachable" in told.to_html()) == (
+            is_told,
+            is_told,
+        )
+
+
 def test_without_a_widget_it_reads_as_text_and_as_harmless_html() -> None:
     hostile = [
         STARTED,

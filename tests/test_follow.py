@@ -216,7 +216,7 @@ async def test_facts_come_while_no_worker_is_alive(demo: Session):
     run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
     reader = asyncio.create_task(everything(run))
     await run.stop()
-    requested = await asyncio.wait_for(until(run, "stop_requested"), 5)
+    requested = await asyncio.wait_for(until(run, "stop_requested"), 30)
     assert (requested.iteration_count, requested.total_quotes_delivered) == (0, 0)
     await run.terminate()
     assert [event.event for event in await reader] == ["workflow_started", "stop_requested", "workflow_terminated"]

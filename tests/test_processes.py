@@ -47,12 +47,10 @@ async def test_a_guarded_child_ends_when_its_parent_is_killed() -> None:
     assert parent.stdout
     with parent.stdout as output:
         child = psutil.Process(int(output.readline()))
-    await eventually(lambda: SLEEP[-1] in child.cmdline(), "the guard has become the command", within=5)
+    await eventually(lambda: SLEEP[-1] in child.cmdline(), "the guard has become the command")
     parent.kill()
     parent.wait(5)
-    await eventually(
-        lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child ended", within=5
-    )
+    await eventually(lambda: not child.is_running() or child.status() == psutil.STATUS_ZOMBIE, "the child ended")
 
 
 @linux_only
@@ -65,7 +63,7 @@ def test_a_guard_whose_parent_died_early_starts_nothing(tmp_path: Path) -> None:
 
 async def test_where_the_guard_stays_the_end_of_its_stdin_ends_the_child() -> None:
     guard = staying_guard(*SLEEP)
-    await eventually(lambda: bool(psutil.Process(guard.pid).children()), "the child runs", within=5)
+    await eventually(lambda: bool(psutil.Process(guard.pid).children()), "the child runs")
     [child] = psutil.Process(guard.pid).children()
     guard.communicate(timeout=10)
     assert not child.is_running()
@@ -73,7 +71,7 @@ async def test_where_the_guard_stays_the_end_of_its_stdin_ends_the_child() -> No
 
 async def test_where_the_guard_stays_it_forwards_sigterm() -> None:
     guard = staying_guard(*SLEEP)
-    await eventually(lambda: bool(psutil.Process(guard.pid).children()), "the child runs", within=5)
+    await eventually(lambda: bool(psutil.Process(guard.pid).children()), "the child runs")
     guard.terminate()
     assert guard.wait(10) == -signal.SIGTERM % 256
     guard.communicate()

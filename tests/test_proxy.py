@@ -46,7 +46,7 @@ async def line() -> AsyncIterator[Line]:
 
 
 async def said(reader: asyncio.StreamReader, count: int) -> bytes:
-    return await asyncio.wait_for(reader.readexactly(count), 10)
+    return await asyncio.wait_for(reader.readexactly(count), 30)
 
 
 async def test_what_goes_in_comes_out_however_large(line: Line):
@@ -109,10 +109,10 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(line: Line):
     writer.write(b"x")
     await said(reader, 1)
     writer.close()
-    await asyncio.wait_for(writer.wait_closed(), 10)
+    await asyncio.wait_for(writer.wait_closed(), 30)
     reader, writer = await line.connect()
     await line.proxy.close()
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
 
 
 async def test_a_server_that_is_not_there_ends_the_connection():
@@ -123,6 +123,6 @@ async def test_a_server_that_is_not_there_ends_the_connection():
     proxy = Proxy(port)
     address = await proxy.start()
     reader, writer = await asyncio.open_connection(HOST, int(address.rpartition(":")[2]))
-    assert await asyncio.wait_for(reader.read(), 10) == b""
+    assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     await proxy.close()

@@ -624,9 +624,9 @@ async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_th
     watching = demo.background.spawn(watch(), name="watch")
     try:
         at_work = "the second Activity is at work"  # the end of the first one shows 100 %
-        await eventually(lambda: recovery._completed >= 1 and 20 < (recovery._reached or 0) < 60, at_work, within=60)
+        await eventually(lambda: recovery._completed >= 1 and 20 < (recovery._reached or 0) < 60, at_work)
         done = await demo.break_it.kill_worker()
-        await eventually(lambda: recovery.summary.resumed_from is not None, "it goes on", within=60)
+        await eventually(lambda: recovery.summary.resumed_from is not None, "it goes on")
     finally:
         demo.break_it.on_break.remove(recovery.begin)
         await run.terminate()

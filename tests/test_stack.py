@@ -261,7 +261,7 @@ async def test_a_port_of_the_web_ui_that_was_taken_meanwhile_does_not_keep_the_s
     with socket.socket() as other:
         other.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         kill(info.server)
-        await eventually(lambda: takes(other, port), "its port is taken by another program", within=5)
+        await eventually(lambda: takes(other, port), "its port is taken by another program")
         await eventually(lambda: bool((now := stack.info()) and now.ready and now.server != info.server), "a new one")
         again = await stack.start()
     assert again.address == info.address
@@ -298,7 +298,7 @@ async def test_without_a_free_port_for_the_web_ui_the_stack_runs_without_it(home
 async def test_what_dies_is_started_again_in_its_place(stack: Stack, name: str) -> None:
     info = await stack.start()
     kill(getattr(info, name))
-    await eventually(lambda: not getattr(info, name).alive, f"the {name} died", within=5)
+    await eventually(lambda: not getattr(info, name).alive, f"the {name} died")
 
     def mended() -> bool:
         now = stack.info()
@@ -406,7 +406,7 @@ async def fails(stack: Stack, kind: type[Exception], *words: str) -> None:
         assert word in str(caught.value)
     assert stack.sessions() == 0
     assert not stack.info()
-    await eventually(lambda: not of_home(stack.home), "the supervisor ended", within=5)  # it lives on for an instant
+    await eventually(lambda: not of_home(stack.home), "the supervisor ended")  # it lives on for an instant
 
 
 async def test_a_missing_program_is_named(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> None:

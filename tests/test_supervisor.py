@@ -33,7 +33,7 @@ def without_children(state: StateDir) -> Supervisor:
 
 async def test_it_ends_when_no_lease_was_held_for_the_grace(state: StateDir) -> None:
     started = time.monotonic()
-    await asyncio.wait_for(without_children(state).run(), 5)
+    await asyncio.wait_for(without_children(state).run(), 30)
     assert time.monotonic() - started > GRACE.total_seconds()
     assert state.read() is None
 
@@ -45,7 +45,7 @@ async def test_a_lease_keeps_it(state: StateDir) -> None:
     assert not running.done()
     assert state.read()
     state.give_back(lease)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
 
 async def test_a_session_that_comes_at_the_last_moment_keeps_it(
@@ -66,7 +66,7 @@ async def test_a_session_that_comes_at_the_last_moment_keeps_it(
     assert not running.done()
     assert state.read(), "stack.json is there again"
     state.give_back(taken[0])
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)
 
 
 async def test_a_full_disk_does_not_end_it(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -79,4 +79,4 @@ async def test_a_full_disk_does_not_end_it(state: StateDir, monkeypatch: pytest.
     await asyncio.wait([running], timeout=GRACE.total_seconds())
     assert not running.done()
     state.give_back(lease)
-    await asyncio.wait_for(running, 5)
+    await asyncio.wait_for(running, 30)

@@ -39,8 +39,8 @@ if TYPE_CHECKING:
     from durable_demo.background import BackgroundLoop
     from durable_demo.entries import Item
 
-SHOWN_END = 2_000
-"""Characters of a fold that are shown where it did not come to what was waited for."""
+SHOWN_BEGIN, SHOWN_END = 500, 2_000
+"""Characters of a fold that are shown where it did not come to what was waited for: its head, and the newest."""
 BATCH_INTERVAL = timedelta(milliseconds=100)
 """At most one delta of a channel in this time: Jupyter drops messages above 1,000 a second."""
 
@@ -301,7 +301,7 @@ class FoldChannel(Channel, Generic[F, N]):
         except TimeoutError:
             raise StillRunning(
                 f"the {self.noun} did not come to `{_wording(predicate)}` within {timeout.total_seconds():g} s",
-                why=f"it ends like this:\n{self.fold.to_text(last=10)[-SHOWN_END:]}",
+                why=f"it is like this:\n{_ends(self.fold.to_text(last=10))}",
                 remedy="wait longer with `timeout=`; `durable-demo doctor` tells whether server and Worker are well",
             ) from None
         finally:
@@ -347,3 +347,8 @@ def _wording(predicate: Callable[..., object]) -> str:
         return inspect.getsource(predicate).strip()
     except (OSError, TypeError):
         return name
+
+
+def _ends(text: str) -> str:
+    """A text, or its beginning and its end if it is long."""
+    return text if len(text) <= SHOWN_BEGIN + SHOWN_END else f"{text[:SHOWN_BEGIN]}\n...\n{text[-SHOWN_END:]}"

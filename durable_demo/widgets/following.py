@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from durable_demo import events as e
-from durable_demo.errors import SessionClosed
+from durable_demo.entries import PendingWork
+from durable_demo.errors import SessionClosed, StillRunning
 from durable_demo.run import Run
 from durable_demo.trace import ENDED
 from durable_demo.widgets.feed import Fold, FoldChannel
+from durable_demo.wording import pending_words
 from durable_demo.workflows.checks import patience
 
 if TYPE_CHECKING:
@@ -54,6 +56,7 @@ class Following(Generic[R, F]):
         self._turn = object()
         self._awaited = 0
         self._resting = False
+        self._pending: PendingWork | None = None  # at the last look
         # Cells, the background loop and each browser's subshell have threads of their own.
         self._one_change = threading.RLock()
 
@@ -83,6 +86,7 @@ class Following(Generic[R, F]):
                     channel.restart()
             self.run = run
             self._resting = False
+            self._pending = None
             self._turn = object()
             for channel in self._channels:
                 channel.follow(True)
@@ -132,6 +136,12 @@ class Following(Generic[R, F]):
             self.go_on()
         try:
             return await self._channel.until(predicate, limit)
+        except StillRunning as error:
+            pending = "\n".join(pending_words(self._pending)) if self._pending is not None else ""
+            if not pending:
+                raise
+            why = f"at the server is pending:\n{pending}\n{error.why}"
+            raise StillRunning(error.what, why=why, remedy=error.remedy) from None
         finally:
             with self._one_change:
                 self._awaited -= 1
@@ -147,6 +157,8 @@ class Following(Generic[R, F]):
             async for item in run.items(after) if self._others else run.events(after):
                 if isinstance(item, e.Event):
                     self._channel.apply(fold, item)
+                elif isinstance(item, PendingWork) and turn is self._turn:
+                    self._pending = item
                 for channel, other in zip(self._others, other_folds, strict=True):
                     channel.apply(other, item)
         except SessionClosed:

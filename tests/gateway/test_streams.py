@@ -99,7 +99,7 @@ async def streams() -> AsyncIterator[Streams]:
 
 async def take(stream: AsyncGenerator[Told], count: int) -> list[str]:
     """The next offsets; ticks with what they tell."""
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [named(await anext(stream)) for _ in range(count)]
 
 
@@ -109,7 +109,7 @@ def named(told: Told) -> str:
 
 
 async def rest(stream: AsyncGenerator[Told]) -> list[Told]:
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         return [told async for told in stream]
 
 
@@ -161,7 +161,7 @@ async def test_the_follower_ends_some_time_after_its_last_reader(streams: Stream
     async with aclosing(streams.read(workflow.run)) as stream:  # a reload
         await take(stream, 1)
     assert workflow.followers == 1
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(30):
         while workflow.followers:  # noqa: ASYNC110
             await asyncio.sleep(0.01)
     assert streams._sources == {}  # nothing of it is kept

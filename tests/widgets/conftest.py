@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator, Iterator
 import comm
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, async_playwright
+from playwright.async_api import BrowserContext, async_playwright, expect
 
 from durable_demo.background import BackgroundLoop
 from tests.widgets.fakes import FakeSession, RecordingComm
 from tests.widgets.page import WidgetPage
 
 CHROMIUM = shutil.which("chromium")
+DEADLINE_MS = 60_000
+"""Of every wait in a page: the machine may be busy with other things."""
+
+expect.set_options(timeout=DEADLINE_MS)
 
 
 @pytest.fixture
@@ -47,7 +51,7 @@ async def browser() -> AsyncIterator[BrowserContext]:
 async def widget_page(browser: BrowserContext) -> AsyncIterator[WidgetPage]:
     """A page for one widget; an error in its script fails the test."""
     page = await browser.new_page()
-    page.set_default_timeout(5_000)
+    page.set_default_timeout(DEADLINE_MS)
     errors: list[str] = []
     page.on("pageerror", lambda error: errors.append(str(error)))
     yield WidgetPage(page)

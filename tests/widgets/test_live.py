@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from durable_demo.errors import NotPossible, ServerUnreachable, SessionClosed, WorkflowNotFound
+from durable_demo.entries import PendingWork
+from durable_demo.errors import NotPossible, ServerUnreachable, SessionClosed, StillRunning, WorkflowNotFound
 from durable_demo.run import Answer
 from durable_demo.widgets import Panel, TraceView, live
 from tests.conftest import eventually
@@ -33,7 +34,7 @@ async def command(widget: live.LiveTrace, name: str, **args: object) -> dict[str
     """Clicks, and waits for the answer."""
     number = f"c{len(widget.comm.sent)}"
     receive(widget, {"t": "command", "id": number, "name": name, "args": args})
-    await eventually(lambda: any(m["id"] == number for m in sent(widget, "answer")), f"an answer to {name}", within=5)
+    await eventually(lambda: any(m["id"] == number for m in sent(widget, "answer")), f"an answer to {name}")
     return next(message for message in sent(widget, "answer") if message["id"] == number)
 
 
@@ -49,7 +50,7 @@ def told(widget: live.LiveTrace, channel: str) -> dict[str, Any]:
 async def test_start_monty_shows_the_new_workflow_with_the_demo_preset(session: FakeSession) -> None:
     panel = make_panel(session)
     run = await panel.start_monty(seed=7)
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     assert panel.run is run
     assert [run.id] == [begun.id for begun in session.begun]
     assert session.options == [{"min_sleep": 2.0, "max_sleep": 5.0, "seed": 7}]
@@ -69,9 +70,9 @@ async def test_after_the_end_a_start_shows_a_new_workflow_on_an_empty_trace(sess
     panel = make_panel(session)
     first = await panel.start_monty()
     session.begun[0].completed()
-    await panel.until(lambda trace: trace.summary.ended, 5)
+    await panel.until(lambda trace: trace.summary.ended, 30)
     second = await panel.start_monty()
-    await panel.until(lambda trace: trace.summary.workflow_id == second.id, 5)
+    await panel.until(lambda trace: trace.summary.workflow_id == second.id, 30)
     assert first.id != second.id
     assert [line.text for line in panel.trace.lines] == [f"Workflow started: {second.id}"]
 
@@ -82,10 +83,10 @@ async def test_a_watched_workflow_of_another_type_is_no_monty_and_start_starts_o
     order.workflow_type = "OrderWorkflow"
     order.started()
     panel.watch(order)  # type: ignore[arg-type]
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     run = await panel.start_monty()
     assert run.id == "monty-python-00000001"
-    await panel.until(lambda trace: trace.summary.workflow_id == run.id, 5)
+    await panel.until(lambda trace: trace.summary.workflow_id == run.id, 30)
 
 
 async def test_a_start_right_after_an_end_that_the_trace_does_not_know_yet_starts_a_new_one(
@@ -93,7 +94,7 @@ async def test_a_start_right_after_an_end_that_the_trace_does_not_know_yet_start
 ) -> None:
     panel = make_panel(session)
     await panel.start_monty()
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     session.begun[0].ended_as = "COMPLETED"
     assert (await panel.start_monty()).id == "monty-python-00000002"
 
@@ -104,9 +105,9 @@ async def test_after_the_shown_workflow_was_deleted_a_start_starts_a_new_one(ses
     deleted = WorkflowNotFound("the server knows no such workflow")
     session.begun[0].status_error = deleted
     session.begun[0].push(deleted)
-    await panel.until(lambda trace: "no such workflow" in trace.summary.problem, 5)
+    await panel.until(lambda trace: "no such workflow" in trace.summary.problem, 30)
     assert (await command(panel, "start_monty"))["ok"] is True
-    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-00000002", 5)
+    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-00000002", 30)
     await eventually(lambda: bool(session.background.unseen_errors()), "assert_clean is told")
 
 
@@ -120,7 +121,7 @@ async def test_while_the_server_is_away_the_trace_says_whether_a_monty_runs(
     run.started()
     run.status_error = ServerUnreachable("away")
     panel.watch(run)  # type: ignore[arg-type]
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     await panel.start_monty()
     assert bool(session.begun) is starts
 
@@ -135,7 +136,7 @@ async def test_a_new_panel_picks_up_the_newest_monty_that_runs(session: FakeSess
         Listed(FakeRun("older")),
     ]
     panel = make_panel(session, attach=True)
-    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-newest", 5)
+    await panel.until(lambda trace: trace.summary.workflow_id == "monty-python-newest", 30)
     started = await panel.start_monty()
     assert started.id == "monty-python-newest"
 
@@ -153,7 +154,7 @@ async def test_watch_shows_another_workflow_and_leaves_the_first(session: FakeSe
     other.started()
     other.quoted("from the other")
     panel.watch(other)  # type: ignore[arg-type]
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     session.begun[0].quoted("from the first")
     receive(panel, {"t": "hello"})
     assert [line.text for line in panel.trace.lines] == ["Workflow started: other", 'Iteration 1: "from the other"']
@@ -167,7 +168,7 @@ async def test_a_follower_that_fails_is_shown_is_told_to_assert_clean_and_goes_o
     run = session.begun[0]
     run.quoted("one")
     run.push(ServerUnreachable("the server is away", why="it was killed", remedy="start it"))
-    await panel.until(lambda trace: "the server is away" in trace.summary.problem, 5)
+    await panel.until(lambda trace: "the server is away" in trace.summary.problem, 30)
     await eventually(lambda: told(panel, "trace")["following"] is False, "the browser knows")
     await eventually(
         lambda: [type(error) for error in session.background.unseen_errors()] == [ServerUnreachable], "assert_clean"
@@ -175,8 +176,32 @@ async def test_a_follower_that_fails_is_shown_is_told_to_assert_clean_and_goes_o
     answer = await command(panel, "start_monty")
     assert answer["message"] == f"Already running: {run.id}"
     run.quoted("two", 2)
-    await panel.until(lambda trace: trace.summary.quotes == 2, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 2, 30)
     assert run.asked_after == [None, "00000002"]
+
+
+async def test_who_waits_in_vain_is_told_what_is_pending_at_the_server(session: FakeSession) -> None:
+    panel = make_panel(session)
+    run = FakeRun()
+    run.started()
+    run.entries["00000001"] = [PendingWork(timestamp="2025-01-19T10:30:05.000Z", run_id="run", task_attempt=7)]
+    panel.watch(run)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
+    with pytest.raises(StillRunning, match=r"(?s)pending:\nWorkflow Task, attempt 7: a Worker has it\n.*RUNNING"):
+        await panel.until(lambda trace: trace.summary.ended, 0.05)
+
+
+async def test_who_waits_in_vain_sees_the_head_and_the_newest_of_a_long_trace(session: FakeSession) -> None:
+    panel = make_panel(session)
+    run = FakeRun()
+    run.started()
+    for number in range(1, 11):
+        run.quoted(f"quote {number} " + "x" * 300, number)
+    panel.watch(run)
+    await panel.until(lambda trace: trace.summary.quotes == 10, 30)
+    with pytest.raises(StillRunning, match=r"(?s)Status: RUNNING.*\n\.\.\.\n.*quote 10") as told:
+        await panel.until(lambda trace: trace.summary.ended, 0.05)
+    assert len(str(told.value)) < 3_000
 
 
 async def test_a_browser_that_is_gone_does_not_end_the_follower(session: FakeSession) -> None:
@@ -184,7 +209,7 @@ async def test_a_browser_that_is_gone_does_not_end_the_follower(session: FakeSes
     await panel.start_monty()
     panel.comm.broken = True
     session.begun[0].quoted("unheard")
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     panel._feed.flush()
     panel.comm.broken = False
     session.begun[0].quoted("heard", 2)
@@ -212,7 +237,7 @@ def seen(widget: live.LiveTrace, shown: bool, page: str = "p1") -> None:
 async def test_a_widget_that_no_page_shows_any_more_rests_and_goes_on_where_it_was(session: FakeSession) -> None:
     panel = make_panel(session)
     await panel.start_monty()
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     run = session.begun[0]
     await eventually(lambda: told(panel, "trace")["following"] is True, "the browser knows that it is followed")
     seen(panel, True)
@@ -224,7 +249,7 @@ async def test_a_widget_that_no_page_shows_any_more_rests_and_goes_on_where_it_w
     await eventually(lambda: told(panel, "trace")["following"] is False, "the follower has ended")
     run.quoted("unseen")
     seen(panel, True)
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     assert run.asked_after == [None, "00000001"]
     await eventually(lambda: told(panel, "trace")["following"] is True, "the browser knows")
 
@@ -242,7 +267,7 @@ async def test_a_resting_widget_goes_on_when_python_asks_for_its_trace(session: 
     seen(panel, True)
     seen(panel, False)
     session.begun[0].quoted("Spam")
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     seen(panel, False)
     assert not panel._watched.active
     session.begun[0].quoted("Eggs", 2)
@@ -263,7 +288,7 @@ async def test_a_widget_does_not_rest_while_python_waits_for_it(session: FakeSes
 async def test_a_widget_that_rests_when_its_session_closes_can_still_be_read(session: FakeSession) -> None:
     panel = make_panel(session)
     await panel.start_monty()
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     seen(panel, True)
     seen(panel, False)
     session.background.close()
@@ -275,7 +300,7 @@ async def test_a_trace_view_shows_one_workflow(session: FakeSession) -> None:
     run = FakeRun()
     run.started()
     view = TraceView(session, run)  # type: ignore[arg-type]
-    await view.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await view.until(lambda trace: trace.summary.status == "RUNNING", 30)
     assert (await command(view, "stop"))["ok"] is True
     assert (await command(view, "start_monty"))["ok"] is False
     assert run.verbs == ["stop"]
@@ -305,7 +330,7 @@ async def test_clear_after_the_end_keeps_stop_working(session: FakeSession) -> N
     panel = make_panel(session)
     await panel.start_monty()
     session.begun[0].completed()
-    await panel.until(lambda trace: trace.summary.ended, 5)
+    await panel.until(lambda trace: trace.summary.ended, 30)
     assert (await command(panel, "clear"))["ok"] is True
     assert told(panel, "trace")["summary"]["status"] == ""
     await panel.stop()
@@ -387,7 +412,7 @@ async def test_the_bundle_has_the_view_and_a_static_form(session: FakeSession) -
     panel = make_panel(session)
     await panel.start_monty()
     session.begun[0].quoted("<script>alert(1)</script>")
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     bundle, _ = panel._repr_mimebundle_()
     assert bundle["application/vnd.jupyter.widget-view+json"]["model_id"] == panel.model_id
     assert "&lt;script&gt;" in bundle["text/html"]
@@ -414,7 +439,7 @@ async def test_settling_brings_the_displayed_form_up_to_date_and_only_if_it_has_
     assert len(shown) == 1
     await panel.start_monty()
     session.begun[0].quoted("Spam")
-    await panel.until(lambda trace: trace.summary.quotes == 1, 5)
+    await panel.until(lambda trace: trace.summary.quotes == 1, 30)
     settle()
     settle()
     assert len(shown) == 2
@@ -430,5 +455,5 @@ async def test_the_repr_is_short(session: FakeSession) -> None:
     panel = make_panel(session)
     assert repr(panel) == "Panel(nothing yet)"
     await panel.start_monty()
-    await panel.until(lambda trace: trace.summary.status == "RUNNING", 5)
+    await panel.until(lambda trace: trace.summary.status == "RUNNING", 30)
     assert repr(panel) == "Panel(monty-python-00000001: RUNNING)"
