@@ -230,7 +230,8 @@ class BackgroundLoop:
 
 async def _within(coroutine: Coroutine[Any, Any, T], timeout: timedelta, name: str) -> T:
     try:
-        return await asyncio.wait_for(coroutine, timeout.total_seconds())
+        async with asyncio.timeout(timeout.total_seconds()):
+            return await coroutine
     except TimeoutError as error:
         if error.args:
             raise

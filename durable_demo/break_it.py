@@ -384,7 +384,8 @@ class BreakIt:
         with self._writable():
             await asyncio.to_thread(self._stack.faults.mend)
         try:
-            client = await asyncio.wait_for(self._start(), _FIRST_TRY_SECONDS if info else None)
+            async with asyncio.timeout(_FIRST_TRY_SECONDS if info else None):
+                client = await self._start()
         except (TimeoutError, DemoError):
             with contextlib.suppress(StackError):  # it was killed, then
                 await self._stack.down(_DOWN_WITHIN)

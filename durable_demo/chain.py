@@ -157,19 +157,15 @@ class Chain:
     ) -> Page:
         """Entries of a run's history, behind those of the page with that token; with `wait`, some are waited for."""
         deadline = settings.LONG_POLL_DEADLINE if wait else settings.CALL_DEADLINE
-        response = await asyncio.wait_for(
-            self._client.workflow_service.get_workflow_execution_history(
-                GetWorkflowExecutionHistoryRequest(
-                    namespace=self._client.namespace,
-                    execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
-                    maximum_page_size=size,
-                    next_page_token=token,
-                    wait_new_event=wait,
-                ),
-                timeout=deadline,
-            ),
-            deadline.total_seconds(),
+        request = GetWorkflowExecutionHistoryRequest(
+            namespace=self._client.namespace,
+            execution=WorkflowExecution(workflow_id=self._workflow_id, run_id=run_id),
+            maximum_page_size=size,
+            next_page_token=token,
+            wait_new_event=wait,
         )
+        async with asyncio.timeout(deadline.total_seconds()):
+            response = await self._client.workflow_service.get_workflow_execution_history(request, timeout=deadline)
         return Page(list(response.history.events), response.next_page_token)
 
     async def described(self, run_id: str) -> DescribeWorkflowExecutionResponse:

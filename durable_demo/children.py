@@ -148,7 +148,8 @@ class Child(ABC):
             with contextlib.suppress(ProcessLookupError):
                 self._process.terminate()
         try:
-            await asyncio.wait_for(self._process.wait(), self.stop_timeout.total_seconds())
+            async with asyncio.timeout(self.stop_timeout.total_seconds()):
+                await self._process.wait()
         except TimeoutError:
             logger.warning("%s does not end: killed", self.name)
             await self.kill()

@@ -294,7 +294,8 @@ class _Follower:
     async def _ticks(self, reader: RunReader) -> list[Item]:
         """What the running Activities have reported since the last look, and what else waits."""
         try:
-            described = await asyncio.wait_for(self._chain.described(reader.run_id), DESCRIBE_DEADLINE_S)
+            async with asyncio.timeout(DESCRIBE_DEADLINE_S):
+                described = await self._chain.described(reader.run_id)
         except Exception as error:
             return [*self._lost(reader, error)] if is_transient(error) else []
         ticks: list[Item] = [*self._found(reader)]
@@ -366,7 +367,8 @@ class _Follower:
     async def _bounded(self, call: Awaitable[T]) -> T:
         """A short call, bounded."""
         try:
-            return await asyncio.wait_for(call, settings.CALL_DEADLINE.total_seconds())
+            async with asyncio.timeout(settings.CALL_DEADLINE.total_seconds()):
+                return await call
         except Exception as error:
             raise self._translated(error) from error
 

@@ -108,7 +108,8 @@ async def _end(lab: asyncio.subprocess.Process) -> int:
     with suppress(ProcessLookupError):
         lab.terminate()
     try:
-        return await asyncio.wait_for(lab.wait(), STOP_DEADLINE_S)
+        async with asyncio.timeout(STOP_DEADLINE_S):
+            return await lab.wait()
     except TimeoutError:
         lab.kill()
         return await lab.wait()

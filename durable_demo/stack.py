@@ -259,7 +259,8 @@ class Stack:
             target=self._run_supervisor, args=(arguments, reported), name="start-supervisor", daemon=True
         ).start()
         try:
-            report = await asyncio.wait_for(asyncio.wrap_future(reported), _REPORT_SECONDS)
+            async with asyncio.timeout(_REPORT_SECONDS):
+                report = await asyncio.wrap_future(reported)
         except TimeoutError:
             report = b""
         if not report:

@@ -297,7 +297,8 @@ class FoldChannel(Channel, Generic[F, N]):
             self._waiting.append(entry)
             self._wake()
         try:
-            await asyncio.wait_for(asyncio.wrap_future(met), timeout.total_seconds())
+            async with asyncio.timeout(timeout.total_seconds()):
+                await asyncio.wrap_future(met)
         except TimeoutError:
             raise StillRunning(
                 f"the {self.noun} did not come to `{_wording(predicate)}` within {timeout.total_seconds():g} s",
