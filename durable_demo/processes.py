@@ -61,24 +61,35 @@ def _become(parent_pid: int, command: list[str]) -> None:
 
 def _run(command: list[str]) -> int:
     """Elsewhere: run the command until it ends, a signal comes or the parent is gone."""
-    process = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    process: subprocess.Popen[bytes] | None = None
+    signalled = False
 
-    def end(*_: object) -> None:
-        process.terminate()
+    def pass_on(*_: object) -> None:
+        nonlocal signalled
+        signalled = True
+        if process:
+            process.terminate()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, pass_on)
+    process = started = subprocess.Popen(command, stdin=subprocess.DEVNULL)
+    if signalled:  # before there was anything to pass it on to
+        started.terminate()
+
+    def end() -> None:
+        started.terminate()
         try:
-            process.wait(_KILL_AFTER_SECONDS)
+            started.wait(_KILL_AFTER_SECONDS)
         except subprocess.TimeoutExpired:
-            process.kill()
+            started.kill()
 
     def watch() -> None:
         while os.read(0, 1):  # not sys.stdin: its lock, held here, would crash the guard's own end
             pass
         end()
 
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: process.terminate())
     threading.Thread(target=watch, name="watch-parent", daemon=True).start()
-    return process.wait()
+    return started.wait()
 
 
 def main(arguments: Sequence[str]) -> int:

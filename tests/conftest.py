@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import os
+import signal
+import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -19,6 +21,10 @@ from tests.chaos.report import pytest_addoption, pytest_terminal_summary  # noqa
 # What the developer has configured must not reach the tests.
 for name in [*settings.VARIABLES, *(name for name in os.environ if name.startswith("TEMPORAL_"))]:
     os.environ.pop(name, None)
+
+# Started in the background of a shell, the tests ignore Ctrl-C, and so would every process that they start.
+if threading.current_thread() is threading.main_thread():
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

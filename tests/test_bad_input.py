@@ -493,7 +493,7 @@ async def test_a_start_that_cannot_be_used_fails_the_workflow_and_says_why(
 ) -> None:
     run = demo.attach(await call(demo, value))
     with pytest.raises(error, match=words) as told:
-        await run.result(timeout=10)
+        await run.result(timeout=60)
     assert told.value.status == "FAILED"  # type: ignore[attr-defined]
     await assert_never_stuck(demo, run)
 

@@ -150,7 +150,7 @@ def activity_worker(demo: Session, queue: str) -> Iterator[None]:
         yield
     finally:
         process.kill()
-        process.wait(10)
+        process.wait(60)
 
 
 @asynccontextmanager
@@ -285,7 +285,7 @@ async def test_a_stop_during_continue_as_new_is_not_lost(demo: Session):
         run = await demo.start_monty(min_sleep=0.01, max_sleep=0.02, progress_interval=0.05, history_limit=20)
         await asyncio.sleep(delay)
         await run.stop()
-        result = await run.result(timeout=10)
+        result = await run.result(timeout=60)
         assert result.final_status == "stopped"
         assert result.total_iterations - result.total_quotes_delivered in (0, 1)
         seams += [event.event for event in await everything(run)].count("workflow_continued_as_new")

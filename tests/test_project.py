@@ -114,10 +114,10 @@ def test_ci_finds_and_ends_a_detached_process_that_was_left_behind(tmp_path: Pat
 
         assert checked.returncode == 1
         assert f"left behind: {sleeper.pid} sleep 60" in checked.stdout
-        assert sleeper.wait(timeout=10) < 0
+        assert sleeper.wait(timeout=60) < 0
     finally:
         sleeper.kill()
-        sleeper.wait(timeout=10)
+        sleeper.wait(timeout=60)
 
 
 def test_ci_is_content_when_nothing_was_left_behind(tmp_path: Path) -> None:

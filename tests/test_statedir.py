@@ -100,7 +100,7 @@ def test_a_lease_ends_with_its_process_even_by_sigkill(state: StateDir) -> None:
         output.readline()
     assert state.count_leases() == 1
     holder.kill()
-    holder.wait(5)
+    holder.wait(60)
     assert state.count_leases() == 0
 
 
@@ -193,7 +193,7 @@ def test_killing_takes_the_descendants_along() -> None:
     assert info.kill()
     assert not info.alive
     assert not info.kill()
-    parent.communicate(timeout=5)
+    parent.communicate(timeout=60)
 
 
 def test_a_large_log_is_set_aside(state: StateDir, monkeypatch: pytest.MonkeyPatch) -> None:

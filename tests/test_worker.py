@@ -52,7 +52,7 @@ def start_worker(log: Path) -> Iterator[StartWorker]:
     yield start
     for process in started:
         process.kill()
-        process.wait(5)
+        process.wait(60)
 
 
 async def until_polling(address: str, queue: str, *processes: subprocess.Popen[bytes]) -> None:
