@@ -110,7 +110,7 @@ class BreakIt:
         """What became of processes and network at or after `since`, an event's timestamp; oldest first."""
         return self._stack.faults.incidents(since)
 
-    async def watch(self, run: Run, broken: Break, timeout: Seconds = 30.0) -> Recovery:
+    async def watch(self, run: Run, broken: Break, timeout: Seconds = settings.UNTIL_DEADLINE) -> Recovery:
         """Waits until a workflow goes on after a break, and tells how it did.
 
         Args:

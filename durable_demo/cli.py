@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import sys
+import textwrap
 from datetime import timedelta
 from itertools import islice
 from pathlib import Path
@@ -15,7 +16,6 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 from rich.text import Text
 from typer.core import TyperCommand, TyperGroup
 
@@ -331,11 +331,16 @@ def _processes(info: StackInfo) -> str:
 
 
 def _print_outcomes(outcomes: list[Outcome]) -> None:
-    table = Table("Notebook", "Result", "Time", "Page", box=None, pad_edge=False)
+    width = max((len(outcome.notebook.name) for outcome in outcomes), default=0)
     for outcome in outcomes:
-        result = Text("ok", style="green") if outcome.ok else Text(printable(outcome.error), style="red")
-        table.add_row(outcome.notebook.name, result, f"{outcome.duration.total_seconds():.1f} s", str(outcome.page))
-    console.print(table)
+        seconds = outcome.duration.total_seconds()
+        line = Text.assemble(
+            ("ok      ", "green") if outcome.ok else ("failed  ", "bold red"),
+            f"{outcome.notebook.name:<{width}}  {seconds:>6.1f} s  {outcome.page}",
+        )
+        if outcome.error:  # whole, and not in a column: it may have many lines
+            line.append("\n" + textwrap.indent(printable(outcome.error), " " * 8))
+        console.print(line, soft_wrap=True)
 
 
 def _print_check(check: Check) -> None:

@@ -93,9 +93,9 @@ def live_task_queue(name: str) -> str:
 CONNECT_TIMEOUT = timedelta(seconds=3)
 """Bound of the handshake; a server that accepts and never answers is bounded by CONNECT_DEADLINE only."""
 CONNECT_DEADLINE = timedelta(seconds=5)
-"""Bound of the whole connect, by `asyncio.wait_for`."""
+"""Bound of the whole connect."""
 CALL_DEADLINE = timedelta(seconds=10)
-"""Bound of one client call with its retries, by `asyncio.wait_for` (`rpc_timeout` bounds each attempt only)."""
+"""Bound of one client call with its retries (`rpc_timeout` bounds each attempt only)."""
 QUERY_DEADLINE = timedelta(seconds=4)
 """Bound of a Query or an Update: with the looks at the server around it, people have an answer within 5 s. With no
 Worker alive a Query would take 29 s to fail."""
@@ -113,6 +113,10 @@ HEALTH_POLL_INTERVAL = timedelta(seconds=0.7)
 not."""
 RECONNECT_PATIENCE = timedelta(minutes=10)
 """How long `follow()` keeps on trying while the server is away."""
+
+UNTIL_DEADLINE = timedelta(minutes=1)
+"""How long a cell waits for what it wants to see, unless it says otherwise: a busy machine may take ten times as long
+as a quiet one."""
 
 # --- stack -----------------------------------------------------------------------------------------------------------
 

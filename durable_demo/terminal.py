@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 LEFT = 130
 """Exit status after Ctrl-C, as shells have it."""
+SENT_WITHIN_S = 3.0
+"""How long leaving waits for a stop that is being asked for."""
 
 _STYLES: Mapping[Kind, str] = {
     "progress": "dim",
@@ -134,7 +136,10 @@ async def watch(run: Run, screen: Screen, *, after: str | None = None, stops: bo
         try:
             await asyncio.wait({following})
         finally:
-            for task in (following, *requests):
+            following.cancel()
+            if requests:  # who leaves in a hurry has still asked for the end
+                await asyncio.wait(requests, timeout=SENT_WITHIN_S)
+            for task in requests:
                 task.cancel()
             await asyncio.gather(following, *requests, return_exceptions=True)
     if following.cancelled():

@@ -224,8 +224,8 @@ def test_run_says_which_notebook_failed_and_ends_with_one(tmp_path: Path) -> Non
         (tmp_path / f"{name}.ipynb").write_text(json.dumps(notebook))
     both = durable_demo(tmp_path, "run", "bad.ipynb", "good.ipynb", "--out", "results")
     assert both.returncode == 1
-    assert re.search(r"bad\.ipynb +ValueError: \[red\]broken", both.stdout)
-    assert re.search(r"good\.ipynb +ok", both.stdout)
+    assert re.search(r"\nfailed  bad\.ipynb  .* s  .*bad\.html\n {8}ValueError: \[red\]broken\n", both.stdout)
+    assert re.search(r"\nok      good\.ipynb .* s  .*good\.html\n", both.stdout)
     assert sorted(path.name for path in (tmp_path / "results").iterdir()) == [
         "bad.html", "bad.ipynb", "good.html", "good.ipynb",
     ]  # fmt: skip

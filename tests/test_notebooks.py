@@ -31,9 +31,10 @@ SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
 QUICK = {"min_sleep": 0.3, "max_sleep": 0.6}
 """Parameters of a quick run; a notebook gets those that it has."""
 COMPARED = "nbval-check-output"
-CELL_TIMEOUT_S = 90
-RUN_TIMEOUT_S = 170
+CELL_TIMEOUT_S = 120
+RUN_TIMEOUT_S = 280
 
+pytestmark = pytest.mark.timeout(RUN_TIMEOUT_S + 20)
 each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=[path.stem for path in NOTEBOOKS])
 
 

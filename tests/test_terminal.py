@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import io
 import json
+import signal
 from collections.abc import AsyncIterator
 
 import pytest
@@ -14,6 +15,7 @@ from durable_demo import events as e
 from durable_demo.errors import ServerUnreachable
 from durable_demo.run import Answer
 from durable_demo.terminal import Screen, watch
+from tests.conftest import eventually
 
 WORKFLOW_ID = "monty-python-1a2b3c4d"
 
@@ -135,3 +137,35 @@ async def test_the_totals_stand_at_the_end() -> None:
 async def test_an_error_of_the_stream_is_raised() -> None:
     with pytest.raises(ServerUnreachable):
         await watched(ScriptedRun(started(), error=ServerUnreachable("gone")))
+
+
+class SlowToStop(ScriptedRun):
+    """A run that goes on; the request to stop it takes a while to be sent."""
+
+    def __init__(self) -> None:
+        super().__init__(started())
+        self.asked = asyncio.Event()
+        self.stopped = False
+
+    async def events(self, after: str | None = None) -> AsyncIterator[e.Event]:
+        async for event in super().events(after):
+            yield event
+        await asyncio.Event().wait()
+
+    async def stop(self) -> Answer:
+        self.asked.set()
+        await asyncio.sleep(0.3)
+        self.stopped = True
+        return Answer(True, "stop requested")
+
+
+async def test_who_leaves_while_the_stop_is_being_sent_has_asked_for_it() -> None:
+    run = SlowToStop()
+    file = io.StringIO()
+    watching = asyncio.create_task(watch(run, Screen(Console(file=file, width=80)), stops=True))  # type: ignore[arg-type]
+    await eventually(lambda: "Workflow started" in file.getvalue(), "it watches")
+    signal.raise_signal(signal.SIGINT)
+    await run.asked.wait()
+    signal.raise_signal(signal.SIGINT)
+    assert await watching == 130
+    assert run.stopped

@@ -14,6 +14,7 @@ import anywidget
 import traitlets
 from IPython.display import display, update_display
 
+from durable_demo import settings
 from durable_demo.errors import DemoError, InvalidInput, NotPossible
 from durable_demo.run import Run
 from durable_demo.trace import Trace
@@ -120,7 +121,9 @@ class LiveTrace(anywidget.AnyWidget):
         """Empties the view; the workflow goes on."""
         self._trace.clear()
 
-    async def until(self, predicate: Callable[[Trace], object], timeout: float | timedelta = 30.0) -> Trace:
+    async def until(
+        self, predicate: Callable[[Trace], object], timeout: float | timedelta = settings.UNTIL_DEADLINE
+    ) -> Trace:
         """Waits until the trace is as you want it: ``await panel.until(lambda trace: trace.summary.ended)``.
 
         Args:

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from durable_demo import settings
 from durable_demo.background import LoopLock
 from durable_demo.chat import Chat
 from durable_demo.client import MAX_LISTED
@@ -239,7 +240,7 @@ class Panel(LiveTrace):
         return self._chatting.open(chat)
 
     async def until_chat(
-        self, predicate: Callable[[Conversation], object], timeout: float | timedelta = 30.0
+        self, predicate: Callable[[Conversation], object], timeout: float | timedelta = settings.UNTIL_DEADLINE
     ) -> Conversation:
         """Waits until the conversation is as you want it: ``await panel.until_chat(lambda c: not c.answering)``.
 
