@@ -174,10 +174,11 @@ def compare_by_nbval(path: Path, environment: dict[str, str]) -> subprocess.Comp
     """Runs an executed notebook again; the cells tagged COMPARED must give the same outputs."""
     # With `=`, since pytest would take the path of the file for a place to look for its configuration in.
     options = [f"--nbval-sanitize-with={SANITIZE}", f"--nbval-cell-timeout={CELL_TIMEOUT_S}", "--nbval-current-env"]
+    plugins = ["-p", "nbval.plugin", "-p", "no:cacheprovider"]  # the others of this environment take seconds to load
     return subprocess.run(
-        [sys.executable, "-m", "pytest", path.name, "--nbval-lax", *options, "-p", "no:cacheprovider", "--color=no"],
+        [sys.executable, "-m", "pytest", path.name, "--nbval-lax", *options, *plugins, "--color=no"],
         cwd=path.parent,
-        env=environment,
+        env={**environment, "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"},
         capture_output=True,
         text=True,
         timeout=RUN_TIMEOUT_S,

@@ -49,12 +49,17 @@ async def outside(lab: Lab) -> AsyncIterator[Session]:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
-async def chromium() -> AsyncIterator[BrowserContext]:
-    """What it has loaded and compiled of JupyterLab once, the next test need not load again."""
+async def chromium(tmp_path_factory: pytest.TempPathFactory) -> AsyncIterator[BrowserContext]:
+    """With a profile: what it has loaded and compiled of JupyterLab, it need not load and compile for the next test."""
     async with async_playwright() as playwright:
-        browser = await playwright.chromium.launch(executable_path=shutil.which("chromium"), args=CHROMIUM)
-        # Drawn without a GPU, the pulsing dot alone takes a fifth of a core in each page.
-        yield await browser.new_context(viewport={"width": 1400, "height": 1000}, reduced_motion="reduce")
+        browser = await playwright.chromium.launch_persistent_context(
+            tmp_path_factory.mktemp("chromium"),
+            executable_path=shutil.which("chromium"),
+            args=CHROMIUM,
+            viewport={"width": 1400, "height": 1000},
+            reduced_motion="reduce",  # drawn without a GPU, the pulsing dot alone takes a fifth of a core in each page
+        )
+        yield browser
         await browser.close()
 
 

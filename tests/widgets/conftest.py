@@ -8,11 +8,11 @@ from collections.abc import AsyncIterator, Iterator
 import comm
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, async_playwright, expect
+from playwright.async_api import BrowserContext, Error, async_playwright, expect
 
 from durable_demo.background import BackgroundLoop
 from tests.widgets.fakes import FakeSession, RecordingComm
-from tests.widgets.page import WidgetPage
+from tests.widgets.page import ORIGIN, WidgetPage
 
 CHROMIUM = shutil.which("chromium")
 DEADLINE_MS = 60_000
@@ -33,27 +33,36 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
 
 @pytest_asyncio.fixture(scope="session")
 async def browser() -> AsyncIterator[BrowserContext]:
-    """One Chromium for all tests; all pages in one process, since its start takes longer than most tests."""
+    """One Chromium for all tests, with one page: a new one takes as long as many tests do."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH")
     async with async_playwright() as playwright:
         launched = await playwright.chromium.launch(
             executable_path=CHROMIUM,
-            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--renderer-process-limit=1"],
+            args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
         context = await launched.new_context(timezone_id="UTC")
-        await context.new_page()  # keeps that process alive
+        await context.new_page()
         yield context
         await launched.close()
 
 
 @pytest_asyncio.fixture
 async def widget_page(browser: BrowserContext) -> AsyncIterator[WidgetPage]:
-    """A page for one widget; an error in its script fails the test."""
-    page = await browser.new_page()
+    """The page, for one widget; an error in its script fails the test."""
+    page = browser.pages[0]
     page.set_default_timeout(DEADLINE_MS)
     errors: list[str] = []
-    page.on("pageerror", lambda error: errors.append(str(error)))
+
+    def keep(error: Error) -> None:
+        errors.append(str(error))
+
+    page.on("pageerror", keep)
     yield WidgetPage(page)
-    await page.close()
+    page.remove_listener("pageerror", keep)
+    if page.url.startswith(ORIGIN):
+        await page.evaluate("() => sessionStorage.clear()")
+    await page.unroute_all()
+    await page.emulate_media(reduced_motion="null")
+    await page.goto("about:blank")
     assert errors == []

@@ -31,7 +31,7 @@ CHAT_ID = "chat-5e6f7a8b"
 MODULES: dict[str, type[Panel] | type[TraceView]] = {"panel": Panel, "trace": TraceView}
 
 HTML = """<!doctype html><html lang="en"><head><meta charset="utf-8"><style>{theme}</style>
-<style>body {{ margin: 12px; background: var(--jp-layout-color0); }}</style></head>
+<style>body {{ margin: 12px; background: var(--jp-layout-color0); }}</style>{head}</head>
 <body data-jp-theme-light="{light}"></body></html>"""
 
 START = """async ({esm, css, views, key}) => {
@@ -105,11 +105,13 @@ class WidgetPage:
     Attributes:
         feed: The Python end, with its channels `trace`, `panel` and `chat`.
         published: Messages that were not delivered yet.
+        head: More HTML for the head of the page.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
         self.published: list[Message] = []
+        self.head = ""
         self.feed = Feed(self.published.append, StillLoop())  # type: ignore[arg-type]
         self.trace = TraceChannel(self.feed)
         self.panel = PanelChannel(self.feed)
@@ -151,7 +153,7 @@ class WidgetPage:
 
     async def _open(self, esm: str, css: str, theme: str, views: int, width: int, height: int) -> None:
         themed = (THEMES / f"theme-{theme}-extension/index.css").read_text(encoding="utf-8")
-        html = HTML.format(theme=themed.replace("</", ""), light=str(theme == "light").lower())
+        html = HTML.format(theme=themed.replace("</", ""), head=self.head, light=str(theme == "light").lower())
 
         async def answer(route: Any) -> None:
             await route.fulfill(content_type="text/html; charset=utf-8", body=html)

@@ -486,15 +486,7 @@ async def test_the_web_ui_is_found_from_wherever_the_page_is(
 
 
 async def test_the_link_leads_to_the_latest_run_in_a_tab_of_its_own(history: HistoryPage) -> None:
-    await history.at.page.add_init_script(
-        """document.addEventListener("DOMContentLoaded", () => {
-            const config = document.createElement("script");
-            config.id = "jupyter-config-data";
-            config.type = "application/json";
-            config.textContent = '{"baseUrl": "/"}';
-            document.head.append(config);
-        })"""
-    )
+    history.at.head = '<script id="jupyter-config-data" type="application/json">{"baseUrl": "/"}</script>'
     history.at.panel.show(web_ui=WEB_UI)
     await history.open(*ITEMS)
     place = f"http://panel.test/proxy/absolute/6665/namespaces/default/workflows/{WORKFLOW_ID}"
