@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import time
 from collections.abc import Iterator
 
 from durable_demo.faults import Network
@@ -17,6 +18,10 @@ _CHUNK = 64 * 1024
 SLOW_CHUNK = 4 * 1024
 SLOW_DELAY_S = 0.15
 """On the slow network each 4 kB take this long, in each direction: 0.3 s there and back, 27 kB/s."""
+REACHED_WITHIN_S = 5.0
+"""How long a new connection is held while nobody listens at its target. A server that is started again is so reached at
+once: a Worker whose connections were refused would come back seconds later, since it waits twice as long each time."""
+REACH_INTERVAL_S = 0.05
 RESET_INTERVAL_S = 1.5
 """On a network that resets connections, each lives no longer."""
 
@@ -82,8 +87,7 @@ class Proxy:
         self._handlers.add(handler)
         try:
             with contextlib.suppress(OSError), self._known(writer):
-                await self._passes.wait()
-                far_reader, far_writer = await asyncio.open_connection(HOST, self._target)
+                far_reader, far_writer = await self._reach()
                 with self._known(far_writer):
                     pumps = [
                         asyncio.create_task(self._pump(reader, far_writer)),
@@ -99,6 +103,17 @@ class Proxy:
             pass  # by close(); raised on, asyncio's streams would report it as an error
         finally:
             self._handlers.discard(handler)
+
+    async def _reach(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        deadline = time.monotonic() + REACHED_WITHIN_S
+        while True:
+            await self._passes.wait()
+            try:
+                return await asyncio.open_connection(HOST, self._target)
+            except OSError:
+                if time.monotonic() > deadline:
+                    raise
+            await asyncio.sleep(REACH_INTERVAL_S)
 
     @contextlib.contextmanager
     def _known(self, writer: asyncio.StreamWriter) -> Iterator[None]:

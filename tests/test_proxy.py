@@ -126,3 +126,25 @@ async def test_a_server_that_is_not_there_ends_the_connection():
     assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     await proxy.close()
+
+
+async def test_a_server_that_comes_back_is_reached_by_who_was_there_before_it():
+    server = await asyncio.start_server(lambda *_: None, HOST, 0)
+    port = server.sockets[0].getsockname()[1]
+    server.close()
+    await server.wait_closed()
+    proxy = Proxy(port)
+    reader, writer = await asyncio.open_connection(HOST, int((await proxy.start()).rpartition(":")[2]))
+    writer.write(b"early")
+    with pytest.raises(TimeoutError):
+        await asyncio.wait_for(reader.readexactly(1), 0.3)
+
+    async def greet(far_reader: asyncio.StreamReader, far_writer: asyncio.StreamWriter) -> None:
+        far_writer.write(b"heard " + await far_reader.readexactly(5))
+        await far_writer.drain()
+
+    server = await asyncio.start_server(greet, HOST, port)
+    assert await said(reader, 11) == b"heard early"
+    writer.close()
+    await proxy.close()
+    server.close()
