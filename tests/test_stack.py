@@ -42,6 +42,7 @@ from durable_demo.processes import environment
 from durable_demo.server import find_temporal
 from durable_demo.session import Session
 from durable_demo.stack import Stack, StackInfo
+from durable_demo.statedir import StateDir
 from tests.conftest import eventually
 from tests.small_disk import mounted
 
@@ -133,7 +134,12 @@ def modes(home: Path) -> dict[Path, int]:
 
 
 async def until_gone(home: Path) -> None:
-    await eventually(lambda: not of_home(home), f"all of {of_home(home)} ended", within=GONE_WITHIN)
+    """A process that was killed shows nothing of itself any more a moment before it gives back its locks."""
+    await eventually(
+        lambda: not of_home(home) and not StateDir(home).is_supervised(),
+        f"all of {of_home(home)} ended",
+        within=GONE_WITHIN,
+    )
 
 
 def kill(process: Any) -> None:
