@@ -15,7 +15,7 @@ from durable_demo import events as e
 from durable_demo.diagnosis import Problem
 from durable_demo.markdown import to_html
 from durable_demo.trace import ENDED, is_news, task_problem
-from durable_demo.wording import clock, compact, one_line, printable
+from durable_demo.wording import AWAY, clock, compact, one_line, printable
 
 MAX_TURNS = 500
 """Turns that a conversation keeps; older ones go, and the first line says so."""
@@ -303,7 +303,6 @@ class Conversation:
 
 
 EMPTY_TITLE = "No conversation yet"
-AWAY = "Server not reachable, reconnecting..."
 EMPTY_HINT = 'Ask something, such as "What\'s the weather in NYC?"'
 _MARKS: dict[TurnStatus, str] = {
     "queued": "", "answering": " (writing)", "answered": "", "stopped": " (stopped)", "failed": " (failed)",

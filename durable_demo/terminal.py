@@ -18,7 +18,7 @@ from rich.text import Text
 from durable_demo.errors import DemoError
 from durable_demo.events import Event, Reconnected
 from durable_demo.trace import Summary, Trace
-from durable_demo.wording import Kind, printable
+from durable_demo.wording import AWAY, Kind, printable
 
 if TYPE_CHECKING:
     from durable_demo.run import Run
@@ -100,7 +100,7 @@ class Screen:
         footer = Text(summary.footer, style="dim", no_wrap=True, overflow="ellipsis")
         line = Table.grid(padding=(0, 1))
         if not summary.connected:
-            line.add_row(Text("Server not reachable, reconnecting...", style="bold red"))
+            line.add_row(Text(AWAY, style="bold red"))
         elif summary.progress is None:
             line.add_row(Text(summary.status, style="bold"), footer)
         else:

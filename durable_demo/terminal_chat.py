@@ -26,7 +26,7 @@ from durable_demo.errors import DemoError, InvalidInput, NotPossible, ServerUnre
 from durable_demo.session import Session
 from durable_demo.terminal import LEFT, interrupts, show_error
 from durable_demo.vocabulary import CHAT
-from durable_demo.wording import Kind, line_key, line_kind, line_text, plural, printable
+from durable_demo.wording import AWAY, Kind, line_key, line_kind, line_text, plural, printable
 from durable_demo.workflows.chat_data import UserMessage
 
 PROMPT = "User: "
@@ -142,7 +142,7 @@ class ChatScreen:
     def _growing(self) -> RenderableType:
         turn = next((turn for turn in self.conversation.turns if not turn.over), None)
         if not self.conversation.summary.connected:
-            return Text("Server not reachable, reconnecting...", style="bold red")
+            return Text(AWAY, style="bold red")
         self._spinner.update(text=Text(f"[Progress: {printable(turn.progress) if turn else 'Sending...'}]", "dim"))
         return Group(_spoken(turn.answer), self._spinner) if turn and turn.answer else self._spinner
 

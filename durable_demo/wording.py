@@ -9,11 +9,14 @@ from functools import singledispatch
 from typing import Literal
 
 from durable_demo import events as e
+from durable_demo.diagnosis import TASK
 from durable_demo.entries import PendingWork
 from durable_demo.faults import Faults
 
 Kind = Literal["life", "sleep", "progress", "quote", "control", "retry", "problem", "end", "detail"]
 """What a line is about, for its looks: never the only carrier of a meaning."""
+AWAY = "Server not reachable, reconnecting..."
+"""While the server does not answer, wherever that is told."""
 
 
 @singledispatch
@@ -272,7 +275,7 @@ def _(event: e.WorkerFound) -> str:
 
 @line_text.register
 def _(event: e.Reconnecting) -> str:
-    return f"Server not reachable, reconnecting... ({event.error})"
+    return f"{AWAY} ({event.error})"
 
 
 @line_text.register
@@ -394,7 +397,7 @@ def pending_words(work: PendingWork) -> list[str]:
     lines = []
     if work.task_attempt:
         state = f"waits for a Worker since {clock(work.task_scheduled)}" if work.task_scheduled else "a Worker has it"
-        lines.append(f"Workflow Task, attempt {work.task_attempt}: {state}")
+        lines.append(f"{TASK}, attempt {work.task_attempt}: {state}")
     for activity in work.activities:
         state = (
             f"runs on {activity.worker} since {clock(activity.started)}"

@@ -21,7 +21,6 @@ from nbformat import NotebookNode
 
 from durable_demo.execute import WIDGET_VIEW
 from durable_demo.stack import Stack
-from durable_demo.statedir import StateDir
 
 v4 = nbformat.v4
 ROOT = Path(__file__).parents[1]
@@ -187,8 +186,8 @@ def compare_by_nbval(path: Path, environment: dict[str, str]) -> subprocess.Comp
 
 def said(command: subprocess.CompletedProcess[str], environment: dict[str, str]) -> str:
     """What a run printed, and the newest lines of the stack's logs."""
-    state = StateDir(Path(environment["DURABLE_DEMO_HOME"]))
-    logs = (f"--- {name}.log:\n{state.tail(name, 30)}" for name in ("supervisor", "worker", "server"))
+    stack = Stack(Path(environment["DURABLE_DEMO_HOME"]))
+    logs = (f"--- {name}.log:\n{stack.logs(name, 30)}" for name in ("supervisor", "worker", "server"))
     return "\n".join((command.stdout, command.stderr, *logs))
 
 

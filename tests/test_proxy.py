@@ -45,6 +45,17 @@ async def line() -> AsyncIterator[Line]:
     server.close()
 
 
+async def proxy_before_nobody() -> tuple[Proxy, int, asyncio.StreamReader, asyncio.StreamWriter]:
+    """A proxy at whose target nobody listens, that port, and a connection to the proxy."""
+    gone = await asyncio.start_server(lambda *_: None, HOST, 0)
+    port = gone.sockets[0].getsockname()[1]
+    gone.close()
+    await gone.wait_closed()
+    proxy = Proxy(port)
+    reader, writer = await asyncio.open_connection(HOST, int((await proxy.start()).rpartition(":")[2]))
+    return proxy, port, reader, writer
+
+
 async def said(reader: asyncio.StreamReader, count: int) -> bytes:
     return await asyncio.wait_for(reader.readexactly(count), 30)
 
@@ -116,25 +127,14 @@ async def test_the_end_of_one_side_is_the_end_of_the_other(line: Line):
 
 
 async def test_a_server_that_is_not_there_ends_the_connection():
-    gone = await asyncio.start_server(lambda *_: None, HOST, 0)
-    port = gone.sockets[0].getsockname()[1]
-    gone.close()
-    await gone.wait_closed()
-    proxy = Proxy(port)
-    address = await proxy.start()
-    reader, writer = await asyncio.open_connection(HOST, int(address.rpartition(":")[2]))
+    proxy, _, reader, writer = await proxy_before_nobody()
     assert await asyncio.wait_for(reader.read(), 30) == b""
     writer.close()
     await proxy.close()
 
 
 async def test_a_server_that_comes_back_is_reached_by_who_was_there_before_it():
-    server = await asyncio.start_server(lambda *_: None, HOST, 0)
-    port = server.sockets[0].getsockname()[1]
-    server.close()
-    await server.wait_closed()
-    proxy = Proxy(port)
-    reader, writer = await asyncio.open_connection(HOST, int((await proxy.start()).rpartition(":")[2]))
+    proxy, port, reader, writer = await proxy_before_nobody()
     writer.write(b"early")
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(reader.readexactly(1), 0.3)
