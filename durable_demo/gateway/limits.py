@@ -16,6 +16,12 @@ SEND_DEADLINE_S = 30.0
 """How long a reader may take in nothing, until it is given up; it may come back and resume."""
 RETRY_MS = 1_000
 """How soon an `EventSource` comes back when its connection was lost."""
+IDLE_S = 120
+"""How long a connection without a request stays open: longer than clients keep one for their next request.
+
+Whoever sends one at the moment when its connection is closed gets an error: httpx keeps connections for 5 s, aiohttp
+for 15 s, Go for 90 s.
+"""
 SHUTDOWN_S = 3
 """How long open requests may take to end when the gateway ends."""
 TAKEN_S = 4.0

@@ -17,7 +17,7 @@ from rich.text import Text
 from durable_demo.errors import InvalidInput, PortTaken
 from durable_demo.gateway.app import guarded, make_app
 from durable_demo.gateway.guard import Access, allowed_hosts, check_origin, check_token
-from durable_demo.gateway.limits import MAX_BODY, SEND_DEADLINE_S, SHUTDOWN_S, Limits
+from durable_demo.gateway.limits import IDLE_S, MAX_BODY, SEND_DEADLINE_S, SHUTDOWN_S, Limits
 from durable_demo.session import Session
 from durable_demo.terminal import interrupts
 
@@ -68,6 +68,7 @@ async def serve(
                     access_log=False,  # it would show tokens
                     server_header=False,
                     proxy_headers=False,  # any local program could make up an address
+                    timeout_keep_alive=IDLE_S,
                     timeout_graceful_shutdown=SHUTDOWN_S,
                     ws_max_size=MAX_BODY,
                 )

@@ -73,7 +73,8 @@ class Window:
         return await self.page.locator(".dd-log .dd-line").all_inner_texts()
 
     async def sees(self, text: str, timeout: float = 20_000) -> None:
-        await expect(self.page.locator(".durable-demo")).to_contain_text(text, timeout=timeout)
+        """What is in sight alone: tabs behind the open one follow the workflow too, each at its own pace."""
+        await expect(self.page.locator(".durable-demo")).to_contain_text(text, use_inner_text=True, timeout=timeout)
 
     async def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)

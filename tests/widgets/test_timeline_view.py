@@ -484,6 +484,7 @@ async def test_the_keyboard_goes_from_bar_to_bar_and_pins(widget_page: WidgetPag
         await page.keyboard.press("Tab")
     for _ in range(3):
         await page.keyboard.press("ArrowDown")
+    await drawn(widget_page)
     await expect(details(widget_page)).to_contain_text("ConnectionError: gone")
     active = await chart(widget_page).get_attribute("aria-activedescendant")
     assert await page.locator(f"#{active}").get_attribute("aria-label") == (
