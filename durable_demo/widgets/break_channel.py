@@ -26,7 +26,8 @@ class RecoveryChannel(FoldChannel[Recovery, RecoveryLine]):
 
     name = "recovery"
     noun = "stopwatch"
-    _lasting: Break | None = None
+    lasting: Break | None = None
+    """The latest break, until nothing is broken any more: a workflow that is shown next is concerned too."""
 
     def begin(self, broken: Break) -> None:
         """Somebody has broken or mended something; where nothing was broken, mending starts no stopwatch."""
@@ -34,15 +35,16 @@ class RecoveryChannel(FoldChannel[Recovery, RecoveryLine]):
             if broken.mends and not self.fold.summary.kind:
                 return
             if not broken.mends:
-                self._lasting = broken
+                self.lasting = broken
             self.fold.begin(broken)
             # All lines may be others now.
             self._begin_epoch()
 
-    def forget(self) -> None:
-        """Nothing is broken any more: what is shown stays, a workflow that is shown next was not concerned."""
+    def forget(self, mended: Break | None) -> None:
+        """Nothing is broken any more of this break: what is shown stays, a workflow shown next was not concerned."""
         with self._lock:
-            self._lasting = None
+            if self.lasting is mended:
+                self.lasting = None
 
     def note(self, incidents: Sequence[Incident]) -> None:
         """Nothing but these has come until now."""
@@ -57,8 +59,8 @@ class RecoveryChannel(FoldChannel[Recovery, RecoveryLine]):
 
     def _new(self) -> Recovery:
         recovery = Recovery()
-        if self._lasting is not None:
-            recovery.begin(self._lasting)
+        if self.lasting is not None:
+            recovery.begin(self.lasting)
         return recovery
 
     def _apply(self, items: Sequence[Item]) -> Sequence[RecoveryLine]:

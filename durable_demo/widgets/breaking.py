@@ -56,6 +56,7 @@ class Breaking:
     async def look(self) -> None:
         """Shows what runs and what is broken: files tell, so it needs neither server nor Worker."""
         async with self._one_look:
+            before = [stopwatch.lasting for stopwatch in self._stopwatches]  # others may begin while the files are read
             info, faults, incidents = await asyncio.to_thread(self._read)
             self.channel.show(
                 ready=True,
@@ -67,10 +68,10 @@ class Breaking:
                 incidents=shown_incidents(incidents),
                 problem="" if info else "The stack does not run: Reset everything starts it again.",
             )
-            for stopwatch in self._stopwatches:
+            for stopwatch, lasting in zip(self._stopwatches, before, strict=True):
                 stopwatch.note(incidents)
                 if faults.happy:
-                    stopwatch.forget()
+                    stopwatch.forget(lasting)
 
     async def reset(self) -> str:
         """Brings everything back to a known state.

@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import comm
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Error, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, async_playwright, expect
 
 from durable_demo.background import BackgroundLoop
 from tests.widgets.fakes import FakeSession, RecordingComm
@@ -32,8 +32,8 @@ def session(monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeSession]:
 
 
 @pytest_asyncio.fixture(scope="session")
-async def browser() -> AsyncIterator[BrowserContext]:
-    """One Chromium for all tests, with one page: a new one takes as long as many tests do."""
+async def browser() -> AsyncIterator[Browser]:
+    """One Chromium for all tests."""
     if CHROMIUM is None:
         pytest.skip("no chromium on PATH")
     async with async_playwright() as playwright:
@@ -41,28 +41,40 @@ async def browser() -> AsyncIterator[BrowserContext]:
             executable_path=CHROMIUM,
             args=["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"],
         )
-        context = await launched.new_context(timezone_id="UTC")
-        await context.new_page()
-        yield context
+        yield launched
         await launched.close()
 
 
 @pytest_asyncio.fixture
-async def widget_page(browser: BrowserContext) -> AsyncIterator[WidgetPage]:
-    """The page, for one widget; an error in its script fails the test."""
-    page = browser.pages[0]
+async def widget_page(browser: Browser) -> AsyncIterator[WidgetPage]:
+    """A page for one widget; an error in its script fails the test.
+
+    Tests share it, since a new one takes as long as many of them do; but not one whose clock a test has replaced.
+    """
+    context = browser.contexts[0] if browser.contexts else await browser.new_context(timezone_id="UTC")
+    page = context.pages[0] if context.pages else await context.new_page()
     page.set_default_timeout(DEADLINE_MS)
     errors: list[str] = []
 
     def keep(error: Error) -> None:
         errors.append(str(error))
 
+    def keep_complaint(message: ConsoleMessage) -> None:
+        if message.type == "error":  # so an error in a timer is told while the clock is replaced
+            errors.append(message.text)
+
     page.on("pageerror", keep)
+    page.on("console", keep_complaint)
     yield WidgetPage(page)
-    page.remove_listener("pageerror", keep)
-    if page.url.startswith(ORIGIN):
-        await page.evaluate("() => sessionStorage.clear()")
-    await page.unroute_all()
-    await page.emulate_media(reduced_motion="null")
-    await page.goto("about:blank")
+    if await page.evaluate("() => '__pwClock' in globalThis"):
+        await context.close()
+    else:
+        page.remove_listener("pageerror", keep)
+        page.remove_listener("console", keep_complaint)
+        if page.url.startswith(ORIGIN):
+            await page.evaluate("() => sessionStorage.clear()")
+        await page.unroute_all()
+        await page.emulate_media(reduced_motion="null")
+        await page.mouse.move(0, 0)
+        await page.goto("about:blank")
     assert errors == []

@@ -197,6 +197,7 @@ async def test_a_break_from_python_reaches_both_stopwatches_with_what_the_superv
 async def test_another_workflow_has_a_stopwatch_only_for_what_is_still_broken(
     session: FakeSession, panel: Panel
 ) -> None:
+    await told(panel, "look_at_stack")  # after the panel's own first look
     session.break_it.now = Faults(workers=0)
     await session.background.run(session.break_it.set_workers(0), name="break")
     panel.watch(FakeRun("other-1"))
@@ -208,8 +209,25 @@ async def test_another_workflow_has_a_stopwatch_only_for_what_is_still_broken(
     assert panel.recovery.summary.kind == ""
 
 
+async def test_a_break_that_comes_while_somebody_looks_is_not_forgotten(
+    session: FakeSession, panel: Panel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await told(panel, "look_at_stack")  # after the panel's own first look
+    now = format_timestamp(datetime.now(UTC))
+    down = Break(kind="model_down", timestamp=now, done="The model is down.", expected="It waits.")
+
+    def nothing_and_then_a_break() -> Faults:
+        panel._recovery.begin(down)
+        return Faults()
+
+    monkeypatch.setattr(session.break_it, "faults", nothing_and_then_a_break)
+    await told(panel, "look_at_stack")
+    panel.watch(FakeRun("other-1"))
+    assert panel.recovery.summary.kind == "model_down"
+
+
 async def test_what_only_mends_starts_no_stopwatch(session: FakeSession, panel: Panel) -> None:
-    now = format_timestamp(datetime.now(UTC) + timedelta(seconds=1))
+    now = format_timestamp(datetime.now(UTC) + timedelta(minutes=1))
     up = Break(kind="model_down", timestamp=now, done="The model is up again.", expected="All goes on.", mends=True)
     panel._recovery.begin(up)
     assert (panel.recovery.summary.kind, panel.recovery.lines) == ("", [])
@@ -255,7 +273,7 @@ async def test_a_real_worker_is_killed_from_the_panel(demo: Session, monkeypatch
     monkeypatch.setattr(comm, "create_comm", RecordingComm)
     panel = Panel(demo, attach=False)
     try:
-        run = await panel.start_monty(min_sleep=3, max_sleep=3, seed=7)
+        run = await panel.start_monty(min_sleep=10, max_sleep=10, seed=7)
         await panel.until(lambda trace: (trace.summary.progress or 0) > 20, timeout=60)
         answer = await told(panel, "break_it", verb="kill_worker", value="")
         assert answer["ok"]

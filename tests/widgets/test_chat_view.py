@@ -16,6 +16,8 @@ pytestmark = pytest.mark.browser
 
 NYC = "What's the weather in NYC?"
 PROGRESS = "[Progress: Analyzing with tools...]"
+SENDING = re.compile("^(Sending|Still sending)")
+"""The other after 5 seconds."""
 
 
 async def chatting(page: WidgetPage, *events: e.Event, **options: Any) -> None:
@@ -69,13 +71,13 @@ async def test_a_message_shows_at_once_and_is_one_turn_when_it_comes_back(widget
     await expect(composer(page)).to_have_value("")
     await expect(composer(page)).to_be_focused()
     await expect(turns(page)).to_have_count(1)
-    await expect(page.get_by_text("Sending...")).to_be_visible()
+    await expect(page.get_by_text(SENDING)).to_be_visible()
 
     widget_page.chat.restart()
     received = e.MessageReceived(message_id=sent["message_id"], text=NYC, **widget_page.chat_common())
     await widget_page.show_in(widget_page.chat, *widget_page.chat_begun(), received)
     await expect(turns(page)).to_have_count(1)
-    await expect(page.get_by_text("Sending...")).to_have_count(0)
+    await expect(page.get_by_text(SENDING)).to_have_count(0)
     await expect(page.get_by_text("Thinking...")).to_be_visible()
     await expect(page.get_by_text("Model: offline brain (rules)")).to_be_visible()
     await expect(page.get_by_text("Weather: typical values, not a live reading")).to_be_visible()
@@ -147,7 +149,7 @@ async def test_what_was_not_sent_stays_with_its_reason_and_retry_keeps_its_id(wi
     await expect(page.get_by_text("Not sent: no server answers. Retry sends it again.")).to_be_visible()
     await expect(page.locator(VOICE)).to_have_text("Not sent: no server answers")
     await turns(page).get_by_role("button", name="Retry").click()
-    await expect(page.get_by_text("Sending...")).to_be_visible()
+    await expect(page.get_by_text(SENDING)).to_be_visible()
     first, second = await commands(widget_page, "send")
     assert (first["message_id"], first["text"]) == (second["message_id"], second["text"])
     await answer(widget_page, second, ok=False, message="still away")
@@ -337,8 +339,17 @@ async def test_copy_gives_the_answer_as_it_was_written(widget_page: WidgetPage) 
         """() => Object.defineProperty(navigator, "clipboard",
             {value: {writeText: async (text) => { window.copied = text; }}})"""
     )
-    await turns(page).get_by_role("button", name="Copy").click()
-    await expect(turns(page).get_by_role("button", name="Copied")).to_be_visible()
+    copy = turns(page).get_by_role("button", name="Copy")
+    await copy.evaluate(
+        """(button) => {
+            window.labels = [];  // it says so for 2 seconds
+            const keep = () => window.labels.push(button.textContent);
+            new MutationObserver(keep).observe(button, {subtree: true, childList: true, characterData: true});
+        }"""
+    )
+    await copy.click()
+    await page.wait_for_function("() => window.labels.length > 0")
+    assert await page.evaluate("() => window.labels[0]") == "Copied"
     assert await page.evaluate("() => window.copied") == "a **bold** word"
 
 

@@ -383,7 +383,7 @@ async def test_the_way_to_the_latest_goes_when_all_is_in_view(widget_page: Widge
     log = page.get_by_role("log")
     await log.evaluate("(log) => { log.style.height = '120px'; }")
     await log.hover()
-    await page.mouse.wheel(0, -1000)
+    await page.mouse.wheel(0, -60)
     jump = page.get_by_role("button", name="Jump to latest")
     await expect(jump).to_be_visible()
     await log.evaluate("(log) => { log.style.height = '700px'; }")
