@@ -273,7 +273,11 @@ class BreakIt:
         async def start() -> str:
             self._embedded()
             await self._change("server", True)
-            await self._until(lambda info: info.server is not None and info.ready, "the server to answer")
+            await self._until(
+                lambda info: info.server is not None and info.ready,
+                "the server to answer",
+                within=settings.BREAK_DEADLINE + settings.START_DEADLINE,
+            )
             return "The server answers."
 
         return await self._do("start_server", start, _GOES_ON, mends=True)
@@ -445,12 +449,14 @@ class BreakIt:
         with self._writable():
             return await asyncio.to_thread(self._stack.faults.change, name, value, seconds)
 
-    async def _until(self, holds: Callable[[StackInfo], bool], what: str) -> StackInfo:
-        deadline = time.monotonic() + settings.BREAK_DEADLINE.total_seconds()
+    async def _until(
+        self, holds: Callable[[StackInfo], bool], what: str, within: timedelta = settings.BREAK_DEADLINE
+    ) -> StackInfo:
+        deadline = time.monotonic() + within.total_seconds()
         while not holds(info := self._info()):
             if time.monotonic() > deadline:
                 raise StackError(
-                    f"After {settings.BREAK_DEADLINE.total_seconds():g} s there is still not: {what}.",
+                    f"After {within.total_seconds():g} s there is still not: {what}.",
                     why="the supervisor of the stack has not carried it out",
                     remedy="`await demo.reset()`; `durable-demo logs supervisor` says more",
                 )

@@ -6,9 +6,8 @@ import asyncio
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
-from durable_demo import events as e
 from durable_demo.comparison import Comparison
-from durable_demo.errors import InvalidInput, ServerUnreachable
+from durable_demo.errors import InvalidInput
 from durable_demo.figures import Figures, Measured
 from durable_demo.run import Run
 
@@ -83,10 +82,4 @@ class Comparing:
 
     async def _read(self, run: Run, figures: Figures) -> None:
         async for event in run.events(after=figures.last_fact, wait=False):
-            if isinstance(event, e.Reconnecting):
-                raise ServerUnreachable(
-                    f"cannot read {run.id}: the Temporal server does not answer",
-                    why=event.error,
-                    remedy="try again: what was read is kept; `durable-demo doctor` tells whether the server is well",
-                )
             figures.apply(event)

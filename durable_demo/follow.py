@@ -14,6 +14,7 @@ from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
 from google.protobuf.timestamp_pb2 import Timestamp
+from temporalio.api.enums.v1 import WorkflowExecutionStatus
 from temporalio.api.history.v1 import HistoryEvent
 from temporalio.client import Client
 
@@ -228,7 +229,7 @@ class _Follower:
                 while not self._waiting.done():
                     look = settings.PROGRESS_POLL_INTERVAL if reader.open else settings.HEALTH_POLL_INTERVAL
                     await asyncio.wait({self._waiting}, timeout=look.total_seconds())
-                    if not self._waiting.done():
+                    if self._wait and not self._waiting.done():
                         for tick in await self._ticks(reader):
                             yield tick
                 page = self._waiting.result()
@@ -301,7 +302,8 @@ class _Follower:
         ticks: list[Item] = [*self._found(reader)]
         if self._waiting is not None and self._waiting.done():
             return ticks  # a newer fact is there: it goes first
-        ticks += self._missed(reader, waits_for_worker(described))
+        if described.workflow_execution_info.status == WorkflowExecutionStatus.WORKFLOW_EXECUTION_STATUS_RUNNING:
+            ticks += self._missed(reader, waits_for_worker(described))
         if self._entries:
             waits = pending_work(described)
             last = self._pending
@@ -347,7 +349,7 @@ class _Follower:
         now = time.monotonic()
         if self._away_since is None:
             self._away_since = now
-            return [e.Reconnecting(**self._now(reader), tick=True, error=reason(error))]
+            return [e.Reconnecting(**self._now(reader), tick=True, error=reason(error))] if self._wait else []
         if now - self._away_since > self._patience.total_seconds():
             raise unreachable(error, f"follow {self._workflow_id}")
         return []
@@ -357,7 +359,7 @@ class _Follower:
             return []
         away, self._away_since = time.monotonic() - self._away_since, None
         self._connected_since = datetime.now(UTC)
-        return [e.Reconnected(**self._now(reader), tick=True, away=round(away, 3))]
+        return [e.Reconnected(**self._now(reader), tick=True, away=round(away, 3))] if self._wait else []
 
     def _now(self, reader: RunReader) -> dict[str, str]:
         moment = Timestamp()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import random
 import shutil
 import socket
 import sys
@@ -81,8 +82,10 @@ def choose_port(preferred: int = 0) -> int:
 
 
 def choose_web_ui(preferred: WebUi | None = None) -> WebUi | None:
-    """The preferred Web UI if its port is free now, else one on the first free port; None if all are taken."""
-    candidates = [embedded_web_ui(HOST, port, NAMESPACE) for port in settings.WEB_UI_PORTS]
+    """The preferred Web UI if its port is free now, else one on any free port; None if all are taken."""
+    # Not the first free one: servers that start at the same moment would all want the same.
+    ports = random.sample(settings.WEB_UI_PORTS, len(settings.WEB_UI_PORTS))
+    candidates = [embedded_web_ui(HOST, port, NAMESPACE) for port in ports]
     for web_ui in [preferred, *candidates] if preferred else candidates:
         with contextlib.suppress(OSError):
             _free_port(_port(web_ui))

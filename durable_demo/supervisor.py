@@ -40,7 +40,7 @@ logger = logging.getLogger("durable_demo.supervisor")
 ALREADY_SUPERVISED = "AlreadySupervised"
 """Reported instead of an error when another supervisor was quicker."""
 
-_START_ATTEMPTS = 3
+_START_ATTEMPTS = 5
 """A free port may be taken by somebody else before the server listens on it, and some of its starts end in a panic of
 its own. The last attempt does without Web UI."""
 
@@ -98,7 +98,7 @@ class Supervisor:
         binary = server.find_temporal()
         for attempt in range(1, _START_ATTEMPTS + 1):
             try:
-                port = server.choose_port(self._state.last_port if attempt == 1 else 0)
+                port = server.choose_port(self._state.last_port if attempt < _START_ATTEMPTS else 0)
                 await self._start_once(Server(self._state, binary, port, with_web_ui=attempt < _START_ATTEMPTS))
             except (PortTaken, ServerFailed) as error:
                 runs = self._server and self._server.running  # and never answered: it had its time

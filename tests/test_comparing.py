@@ -146,11 +146,20 @@ async def test_two_looks_at_once_count_nothing_twice():
 
 async def test_a_server_that_goes_away_is_told_and_what_was_read_is_kept():
     told = Told("w").started().iteration(1, 0, 2)
-    run, comparing = ScriptedRun("w", *told.events), Comparing()
-    run.told = [*told.events, *Told("w").at(9, e.Reconnecting, tick=True, error="connection refused").events]
+
+    class Going(ScriptedRun):
+        away = True
+
+        async def events(self, after: str | None = None, *, wait: bool = True) -> AsyncIterator[e.Event]:
+            async for event in super().events(after, wait=wait):
+                yield event
+            if self.away:
+                raise ServerUnreachable("cannot follow w", why="connection refused")
+
+    run, comparing = Going("w", *told.events), Comparing()
     with pytest.raises(ServerUnreachable, match="connection refused"):
         await comparing.look([run])
-    run.told = told.events
+    run.away = False
     assert (await comparing.look([run])).runs[0].times == (2.0,)
     assert run.asked == ["", told.events[-1].offset]
 

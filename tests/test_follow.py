@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from itertools import pairwise
+from typing import Any
 from uuid import uuid4
 
 import pytest
@@ -19,8 +20,9 @@ from temporalio.api.workflowservice.v1 import DeleteWorkflowExecutionRequest
 from temporalio.client import WorkflowHandle
 from temporalio.worker import Worker
 
-from durable_demo import Session
+from durable_demo import Session, settings
 from durable_demo import events as e
+from durable_demo.chain import Chain, Page
 from durable_demo.entries import HistoryEntry, Item, PendingWork
 from durable_demo.errors import InvalidInput, WorkflowNotFound
 from durable_demo.run import Run
@@ -138,6 +140,24 @@ async def test_an_offset_of_a_run_that_is_gone_gives_a_gap_then_what_there_is(de
 async def test_an_unknown_workflow_is_told(demo: Session):
     with pytest.raises(WorkflowNotFound, match="follow no-such-workflow"):
         [event async for event in demo.attach("no-such-workflow").events()]
+
+
+async def test_who_does_not_wait_gets_facts_alone_however_long_they_take(
+    demo: Session, monkeypatch: pytest.MonkeyPatch
+):
+    run = await demo.start_monty(**LONG)
+    page = Chain.page
+
+    async def late_page(*args: Any, **options: Any) -> Page:
+        await asyncio.sleep(2 * settings.HEALTH_POLL_INTERVAL.total_seconds())
+        return await page(*args, **options)
+
+    monkeypatch.setattr(Chain, "page", late_page)
+    monkeypatch.setattr("durable_demo.follow.DESCRIBE_DEADLINE_S", 0)
+    found = [event async for event in run.events(wait=False)]
+    assert found
+    assert facts(found) == found
+    await run.terminate()
 
 
 async def test_eight_at_once_with_two_subscribers_each_lose_and_double_nothing(demo: Session):

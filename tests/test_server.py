@@ -140,12 +140,13 @@ def ui_ports(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[socket.socket]]:
         other.close()
 
 
-def test_the_web_ui_gets_the_first_free_one_of_its_ports_and_keeps_it(ui_ports: list[socket.socket]) -> None:
+def test_the_web_ui_gets_one_of_its_ports_that_is_free_and_keeps_it(ui_ports: list[socket.socket]) -> None:
     first, second, third = (embedded_web_ui(server.HOST, port, server.NAMESPACE) for port in settings.WEB_UI_PORTS)
     assert server.choose_web_ui() is None
     ui_ports[1].close()
     assert server.choose_web_ui() == second
     ui_ports[0].close()
-    assert server.choose_web_ui() == first
-    assert server.choose_web_ui(second) == second
-    assert server.choose_web_ui(third) == first
+    assert {server.choose_web_ui() for _ in range(100)} == {first, second}, "servers that start together rarely meet"
+    for preferred in (first, second):
+        assert server.choose_web_ui(preferred) == preferred
+    assert server.choose_web_ui(third) in (first, second)
