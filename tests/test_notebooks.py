@@ -27,7 +27,7 @@ ROOT = Path(__file__).parents[1]
 NOTEBOOKS = sorted((ROOT / "notebooks").glob("*.ipynb"))
 ARTIFACTS = ROOT / "artifacts" / "notebooks"
 SANITIZE = Path(__file__).with_name("nbval_sanitize.cfg")
-QUICK = {"min_sleep": 0.3, "max_sleep": 0.6}
+QUICK = {"min_sleep": 0.3, "max_sleep": 0.6, "slow_sleep": 2}
 """Parameters of a quick run; a notebook gets those that it has."""
 COMPARED = "nbval-check-output"
 CELL_TIMEOUT_S = 120
