@@ -18,6 +18,7 @@ from typing import Any
 import temporalio.api.enums.v1 as enums
 import temporalio.api.taskqueue.v1 as taskqueue
 import temporalio.api.workflowservice.v1 as service
+import tenacity
 from temporalio.client import Client
 from temporalio.envconfig import ClientConfigProfile
 from temporalio.runtime import LogForwardingConfig, LoggingConfig, Runtime, TelemetryConfig, TelemetryFilter
@@ -127,6 +128,15 @@ async def connect(
         if "code: Unauthenticated" in str(error) or "code: PermissionDenied" in str(error):
             raise _refused(connection, _readable(error)) from error
         raise _unreachable(connection, _readable(error)) from error
+
+
+connect_patiently = tenacity.retry(
+    retry=tenacity.retry_if_exception_type((ServerUnreachable, NamespaceNotFound)),
+    wait=tenacity.wait_fixed(0.1),
+    stop=tenacity.stop_after_delay(settings.START_DEADLINE),
+    reraise=True,
+)(connect)
+"""`connect` to a server that is known to run or to start: it makes its Namespace a moment after it answers."""
 
 
 async def pollers(client: Client, task_queue: str) -> set[str]:

@@ -18,7 +18,7 @@ from durable_demo.background import BackgroundLoop
 from durable_demo.break_it import BreakIt, ResetReport
 from durable_demo.client import Chat, DemoClient, Replay, Run, Runs
 from durable_demo.comparison import Comparison
-from durable_demo.connection import Connection, configured, connect
+from durable_demo.connection import Connection, configured, connect, connect_patiently
 from durable_demo.errors import NotPossible, SessionClosed, UncleanSession
 from durable_demo.stack import Stack, StackInfo
 
@@ -75,7 +75,8 @@ class Session:
         info = await self.stack.start()
         if self._client is None or self._info is None or self._info.address != info.address:
             connection = configured() or Connection(info.address, info.namespace)
-            temporal = await connect(connection)
+            # The embedded one has answered; on a busy machine it may not answer at once.
+            temporal = await (connect_patiently if info.embedded else connect)(connection)
             self._client = DemoClient(
                 temporal, self.background, task_queue=settings.task_queue(), explain=self.stack.explain
             )

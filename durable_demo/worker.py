@@ -18,27 +18,17 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NoReturn
 
-import tenacity
 from temporalio.worker import Worker
 
 from durable_demo import settings, tuning
-from durable_demo.connection import Connection, configured, connect, worker_identity
-from durable_demo.errors import DemoError, InvalidInput, NamespaceNotFound, ServerUnreachable
+from durable_demo.connection import Connection, configured, connect_patiently, worker_identity
+from durable_demo.errors import DemoError, InvalidInput
 from durable_demo.injection import injection
 from durable_demo.processes import leave
 from durable_demo.workflows import ACTIVITIES, WORKFLOWS
 from durable_demo.workflows.chat_activities import chosen
 
 logger = logging.getLogger(__name__)
-
-
-# The embedded server starts at the same time, and makes its Namespace a moment after it answers.
-_patient_connect = tenacity.retry(
-    retry=tenacity.retry_if_exception_type((ServerUnreachable, NamespaceNotFound)),
-    wait=tenacity.wait_fixed(0.1),
-    stop=tenacity.stop_after_delay(settings.START_DEADLINE),
-    reraise=True,
-)(connect)
 
 
 @dataclass(frozen=True)
@@ -69,7 +59,7 @@ async def run_worker(connection: Connection, task_queue: str, work: Work) -> Non
     Raises:
         ConnectionFailed: The server could not be used within `START_DEADLINE`.
     """
-    client = await _patient_connect(connection, identity=worker_identity(os.getpid()))
+    client = await connect_patiently(connection, identity=worker_identity(os.getpid()))
     worker = Worker(
         client,
         task_queue=task_queue,
