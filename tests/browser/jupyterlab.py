@@ -11,8 +11,8 @@ import signal
 import socket
 import subprocess
 import sys
-import urllib.error
 import urllib.request
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any, Literal
 
@@ -25,6 +25,7 @@ ROOT = Path(__file__).parents[2]
 SCREENSHOTS = ROOT / "artifacts" / "screenshots"
 DEADLINE_S = 60.0
 """Of every wait: the machine may be busy with other things."""
+STARTS = 3
 
 expect = Expect()
 expect.set_options(timeout=DEADLINE_S * 1000)
@@ -97,15 +98,25 @@ class Lab:
         }
 
     async def start(self) -> None:
-        """Starts it through the CLI and waits until it answers."""
+        """Starts it through the CLI and waits until it answers; on another port if this one was taken meanwhile."""
+        for further in reversed(range(STARTS)):
+            self._begin()
+            await eventually(self._ended_or_answers, f"JupyterLab answers at {self.url}", within=DEADLINE_S)
+            if self._process is not None and self._process.poll() is None:
+                return
+            assert further, f"JupyterLab has ended:\n{self.log()}"
+            before, self.port = self.port, _free_port()
+            self.url = self.url.replace(f":{before}", f":{self.port}")
+
+    def _begin(self) -> None:
         settings = [
             f"--ServerApp.port={self.port}",
             "--ServerApp.port_retries=0",
             f"--IdentityProvider.token={self.token}",
             "--LabApp.expose_app_in_browser=True",
         ]
-        with self._log.open("wb") as log:
-            self._process = subprocess.Popen(  # noqa: ASYNC220
+        with self._log.open("ab") as log:
+            self._process = subprocess.Popen(
                 [sys.executable, "-m", "durable_demo", "lab", "--no-browser", "--", *settings],
                 env=self.environment,
                 cwd=self.checkout,
@@ -113,16 +124,16 @@ class Lab:
                 stdout=log,
                 stderr=subprocess.STDOUT,
             )
-        await eventually(self._answers, f"JupyterLab answers at {self.url}", within=DEADLINE_S)
 
-    def _answers(self) -> bool:
+    def _ended_or_answers(self) -> bool:
         assert self._process is not None
-        assert self._process.poll() is None, f"JupyterLab has ended:\n{self.log()}"
+        if self._process.poll() is not None:
+            return True
         request = urllib.request.Request(f"{self.url}/api/status", headers={"Authorization": f"token {self.token}"})  # noqa: S310
         try:
             with urllib.request.urlopen(request, timeout=5):  # noqa: S310
                 return True
-        except (urllib.error.URLError, TimeoutError):
+        except (OSError, HTTPException):  # of whoever may have its port, too
             return False
 
     async def stop(self) -> None:

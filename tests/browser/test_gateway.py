@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import shutil
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -11,12 +12,12 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import BrowserContext, Page, expect
+from playwright.async_api import BrowserContext, Page
 
 from durable_demo import Session
 from durable_demo.run import Run
 from tests.axe import violations
-from tests.browser.jupyterlab import SCREENSHOTS
+from tests.browser.jupyterlab import DEADLINE_S, SCREENSHOTS, expect
 from tests.conftest import eventually
 from tests.gateway.served import TOKEN, Served, serving
 
@@ -28,7 +29,7 @@ pytestmark = [
 ]
 
 QUICK = {"min_sleep": 0.8, "max_sleep": 1.2, "progress_interval": 0.2}
-RECOVERY_MS = 40_000
+SOME_QUOTES = re.compile(r"Quotes Delivered: [1-9]")
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="session")
@@ -59,6 +60,7 @@ class Window:
     def __init__(self, page: Page) -> None:
         self.page = page
         self.complaints: list[str] = []
+        page.set_default_timeout(DEADLINE_S * 1000)
         page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
         page.on("pageerror", lambda error: self.complaints.append(str(error)))
 
@@ -72,9 +74,9 @@ class Window:
     async def lines(self) -> list[str]:
         return await self.page.locator(".dd-log .dd-line").all_inner_texts()
 
-    async def sees(self, text: str, timeout: float = 20_000) -> None:
+    async def sees(self, text: str | re.Pattern[str]) -> None:
         """What is in sight alone: tabs behind the open one follow the workflow too, each at its own pace."""
-        await expect(self.page.locator(".durable-demo")).to_contain_text(text, use_inner_text=True, timeout=timeout)
+        await expect(self.page.locator(".durable-demo")).to_contain_text(text, use_inner_text=True)
 
     async def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -120,7 +122,7 @@ async def test_the_proposals_picture_works_in_a_page(gateway: Served, window: Wi
     await window.tab("Workflow Trace")
     await window.sees("Activity sleeping for")
     await window.sees("Progress")
-    await window.sees("Quotes Delivered: 1")
+    await window.sees(SOME_QUOTES)
     await window.picture("trace")
     await page.get_by_role("button", name="Stop Workflow").click()
     await window.sees("COMPLETED")
@@ -141,7 +143,7 @@ async def test_a_link_leads_to_its_workflow_and_two_windows_show_the_same(
     first, second = [await demo.start_monty(**QUICK, seed=seed) for seed in (1, 2)]
     await window.open(f"{gateway.url}/?workflow={first.id}")
     await window.sees(first.id)
-    await window.sees("Quotes Delivered: 2")
+    await window.sees(re.compile(r"Quotes Delivered: ([2-9]|\d\d)"))
     other = Window(await chromium.new_page())
     await other.open(window.page.url)
     another = Window(await chromium.new_page())
@@ -171,13 +173,13 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
 ):
     run = await demo.start_monty(**QUICK)
     await window.open(f"{gateway.url}/?workflow={run.id}")
-    await window.sees("Quotes Delivered: 1")
+    await window.sees(SOME_QUOTES)
 
     await gateway.kill()
     await window.sees("Disconnected from the gateway")
     await window.picture("gateway-killed")
     await gateway.start()
-    await expect(window.page.get_by_text("Disconnected from the gateway")).to_have_count(0, timeout=RECOVERY_MS)
+    await expect(window.page.get_by_text("Disconnected from the gateway")).to_have_count(0)
 
     worker, server = demo.info.worker, demo.info.server
     assert worker
@@ -200,7 +202,7 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
 async def _goes_on(window: Window, run: Run) -> None:
     """Further quotes come to the page, without anybody's help."""
     shown = len([line for line in await window.lines() if '"' in line])
-    async with asyncio.timeout(RECOVERY_MS / 1_000):
+    async with asyncio.timeout(DEADLINE_S):
         while len([line for line in await window.lines() if '"' in line]) < shown + 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
@@ -214,7 +216,7 @@ async def test_it_can_be_used_by_all_in_both_colour_schemes(
     window = Window(page)
     await page.emulate_media(color_scheme=scheme)
     await window.open(f"{gateway.url}/?workflow={run.id}")
-    await window.sees("Quotes Delivered: 1")
+    await window.sees(SOME_QUOTES)
     for width in (1400, 450):
         await page.set_viewport_size({"width": width, "height": 900})
         assert await violations(page) == []
@@ -253,18 +255,19 @@ async def test_with_a_token_the_page_opens_by_its_link_alone(home: Path, chromiu
         await chromium.clear_cookies()
         await guarded.kill()
         await guarded.start()  # with a token that this page does not know any more
-        await window.sees("The token is missing or wrong. Open the address", RECOVERY_MS)
+        await window.sees("The token is missing or wrong. Open the address")
         await page.close()
 
 
 # --- EventSource -----------------------------------------------------------------------------------------------------
 
-FOLLOW = """async (url) => {
+FOLLOWED = ["workflow_started", "progress_update", "workflow_completed"]
+FOLLOW = """async ([url, names]) => {
   window.seen = [];
   window.opened = 0;
   window.source = new EventSource(url);
   window.source.onopen = () => { window.opened += 1; };
-  for (const name of ["workflow_started", "progress_update", "workflow_completed"]) {
+  for (const name of names) {
     window.source.addEventListener(name, ({data, lastEventId}) => {
       window.seen.push({...JSON.parse(data), id: lastEventId});
     });
@@ -275,18 +278,21 @@ FOLLOW = """async (url) => {
 async def test_an_event_source_comes_back_by_itself_and_misses_nothing(gateway: Served, window: Window, demo: Session):
     page = window.page
     await page.goto(f"{gateway.url}/openapi.json")
-    await page.evaluate(FOLLOW, f"{gateway.url}/monty/stream?min_sleep=0.5&max_sleep=1&iterations=8")
-    await page.wait_for_function("window.seen.filter((event) => event.current_quote).length >= 2", timeout=30_000)
+    # So many iterations that the workflow runs on while the gateway is away.
+    stream = f"{gateway.url}/monty/stream?min_sleep=0.5&max_sleep=1&iterations=20"
+    await page.evaluate(FOLLOW, [stream, FOLLOWED])
+    await page.wait_for_function("window.seen.filter((event) => event.current_quote).length >= 2")
     await gateway.kill()
     await gateway.start()
-    await page.wait_for_function("window.seen.at(-1).event === 'workflow_completed'", timeout=60_000)
+    await page.wait_for_function("window.seen.at(-1).event === 'workflow_completed'")
     await page.wait_for_function("window.source.readyState === EventSource.CLOSED")  # told that nothing is left
-    assert await page.evaluate("window.opened") == 2
+    assert await page.evaluate("window.opened") >= 2
     seen = json.loads(await page.evaluate("JSON.stringify(window.seen)"))
     assert all(event.pop("id") == event["offset"] for event in seen)
     (workflow_id,) = {event["workflow_id"] for event in seen}
     facts = [event for event in seen if not event["tick"]]
-    assert facts == [event.to_dict() async for event in demo.attach(workflow_id).events(wait=False)]
+    told = [event async for event in demo.attach(workflow_id).events(wait=False) if event.event in FOLLOWED]
+    assert facts == [event.to_dict() for event in told if not event.tick]
 
 
 async def test_onmessage_gets_all_events_when_they_have_no_names(gateway: Served, window: Window):
@@ -297,11 +303,12 @@ async def test_onmessage_gets_all_events_when_they_have_no_names(gateway: Served
           window.seen = [];
           const source = new EventSource(url);
           source.onmessage = ({data}) => {
-            window.seen.push(JSON.parse(data).event);
+            const {event, tick} = JSON.parse(data);
+            if (!tick) window.seen.push(event);
             if (window.seen.at(-1) === "workflow_completed") source.close();
           };
         }""",
         f"{gateway.url}/monty/stream?min_sleep=0.1&max_sleep=0.2&iterations=2&named=false",
     )
-    await page.wait_for_function("window.seen.at(-1) === 'workflow_completed'", timeout=30_000)
+    await page.wait_for_function("window.seen.at(-1) === 'workflow_completed'")
     assert (await page.evaluate("window.seen"))[0] == "workflow_started"

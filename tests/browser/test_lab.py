@@ -300,7 +300,7 @@ async def test_clicks_work_while_a_cell_is_busy(open_notebook: OpenNotebook, lab
 async def test_the_trace_goes_on_when_the_worker_is_killed(
     open_notebook: OpenNotebook, lab: Lab, outside: Session
 ) -> None:
-    start = "run = await panel.start_monty(min_sleep=8, max_sleep=8, seed=7)"
+    start = "run = await panel.start_monty(min_sleep=3, max_sleep=20, seed=281)"  # sleeps 18.7 s, then 3.8 s
     notebook = await open_notebook(lab.write("kill.ipynb", SESSION, PANEL, start, CLEAN))
     await notebook.run_through("start_monty")
     panel = notebook.panel()
@@ -311,12 +311,10 @@ async def test_the_trace_goes_on_when_the_worker_is_killed(
     assert info.worker is not None
     psutil.Process(info.worker.pid).kill()
 
-    again = panel.line(re.compile(r"Iteration 1: attempt 2, goes on from \d+%"))
+    # From its checkpoint. Another attempt may have been before: a Worker that is too busy is taken for a dead one.
+    again = panel.line(re.compile(r"Iteration 1: attempt \d+, goes on from ([2-9]\d|100)%"))
     await expect(again).to_be_visible()
     await notebook.screenshot("worker-killed")
-    found = re.search(r"from (\d+)%", await again.inner_text())
-    assert found is not None
-    assert int(found[1]) >= 20, "it goes on from its checkpoint"
     await expect(panel.line('Iteration 2: "')).to_be_visible()
     assert [quote.split(":")[0] for quote in await delivered(panel)][:2] == ["Iteration 1", "Iteration 2"]
     await panel.stop()

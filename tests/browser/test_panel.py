@@ -104,7 +104,7 @@ async def test_several_workflows_are_started_with_own_quotes_and_acted_on_in_the
 async def test_the_timeline_shows_a_killed_worker_and_what_came_in(
     open_notebook: OpenNotebook, lab: Lab, outside: Session
 ) -> None:
-    start = "run = await panel.start_monty(min_sleep=6, max_sleep=6, seed=7)"
+    start = "run = await panel.start_monty(min_sleep=20, max_sleep=20, seed=7)"
     notebook, panel = await opened(open_notebook, lab, "timeline.ipynb", start)
     await panel.tab("Timeline").click()
     await expect(panel.root.get_by_text("No timeline yet")).to_be_visible()
@@ -117,7 +117,7 @@ async def test_the_timeline_shows_a_killed_worker_and_what_came_in(
     assert info is not None
     assert info.worker is not None
     psutil.Process(info.worker.pid).kill()
-    await expect(panel.line("Iteration 1: attempt 2")).to_be_visible()
+    await expect(panel.line("Iteration 1: attempt ")).to_be_visible()
     await panel.tab("Timeline").click()
     await panel.button("Pause").click()
     await expect(panel.button("Resume")).to_be_enabled()
@@ -127,8 +127,9 @@ async def test_the_timeline_shows_a_killed_worker_and_what_came_in(
     table = panel.root.get_by_role("table").filter(has_text="sleep_then_quote")
     for words in ("sleep_then_quote", "pause", "resume"):
         await expect(table.get_by_text(words).first).to_be_visible()
-    attempts = panel.page.get_by_role("cell", name="2", exact=True)
-    await expect(table.get_by_role("row").filter(has_text="sleep_then_quote").filter(has=attempts)).to_be_visible()
+    attempts = panel.page.get_by_role("cell", name=re.compile(r"^([2-9]|\d\d)$"))
+    again = table.get_by_role("row").filter(has_text="sleep_then_quote").filter(has=attempts)
+    await expect(again.first).to_be_visible()
     await panel.root.scroll_into_view_if_needed()
     await notebook.screenshot("timeline-worker-killed")
 

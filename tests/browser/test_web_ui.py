@@ -27,7 +27,7 @@ class Door:
     """A Lab's door to the Web UI of its stack."""
 
     def __init__(self, lab: Lab, session: Session) -> None:
-        assert session.web_ui
+        assert session.web_ui, "the stack has no Web UI: was every one of its ports taken?"
         self.session = session
         self.secret = lab.token
         self.token = {"Authorization": f"token {lab.token}"}

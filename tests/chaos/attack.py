@@ -9,6 +9,7 @@ import signal
 import time
 from contextlib import suppress
 from dataclasses import dataclass
+from datetime import timedelta
 from itertools import pairwise
 from pathlib import Path
 from typing import Literal
@@ -20,6 +21,7 @@ from durable_demo.stack import ProcessInfo
 
 Victim = Literal["server", "worker"]
 MENDED_WITHIN_S = 60.0
+DOWN_WITHIN = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ import pytest
 import pytest_asyncio
 
 from durable_demo import Session
-from tests.chaos.attack import Attack
+from tests.chaos.attack import DOWN_WITHIN, Attack
 from tests.chaos.report import Figures
 from tests.chaos.scale import LONG, SHORT, Scale
 
@@ -47,7 +47,7 @@ async def arena(tmp_path: Path) -> AsyncIterator[Session]:
     """A session with a stack of its own."""
     async with Session(tmp_path / "home") as session:
         yield session
-        await session.stack.down()
+        await session.stack.down(DOWN_WITHIN)
 
 
 @pytest.fixture

@@ -78,7 +78,7 @@ async def check_trace(watcher: Watcher) -> None:
 
     Other ticks tell of their moment (a lost server, an attempt that failed and was not the last): no history has them.
     """
-    late = [event async for event in watcher.run.events(wait=False)]
+    late = [event async for event in watcher.run.events(wait=False) if not event.tick]
     assert watcher.facts == late
     live = [event for event in watcher.events if not event.tick or isinstance(event, e.ProgressUpdate | e.TextUpdate)]
     live_trace, late_trace = Trace(), Trace()

@@ -11,6 +11,7 @@ import pytest
 
 from durable_demo import Session
 from durable_demo.errors import DemoError
+from tests.chaos.attack import DOWN_WITHIN
 from tests.chaos.ledger import Watcher, check_monty
 from tests.chaos.report import Figures
 from tests.chaos.test_server_kills import broken
@@ -74,6 +75,6 @@ async def test_full_disk(disk: Path, figures: Figures) -> None:
         await monty.ended(ENDS_WITHIN_S)
         await waiting
         figures.add("quotes delivered, each once", await check_monty(monty))
-        await demo.stack.down()
+        await demo.stack.down(DOWN_WITHIN)
     figures.add_exact("errors of the integrity check", len(broken(disk / "home" / "temporal.db")))
     figures.check()

@@ -7,14 +7,15 @@ import os
 import signal
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 
+import psutil
 import pytest
 
 from durable_demo import settings
 from durable_demo.stack import Stack
-from tests.chaos.attack import processes_of
+from tests.chaos.attack import DOWN_WITHIN, processes_of
 from tests.chaos.report import Figures
 from tests.chaos.scale import Scale
 from tests.test_kernels import START, Browser, Kernel, started
@@ -24,14 +25,18 @@ pytestmark = [pytest.mark.chaos, pytest.mark.slow, pytest.mark.timeout(600)]
 GONE_S = 5.0
 """After the grace time of the stack."""
 PANEL = "panel = Panel(demo)"
-PRINT_FACTS = "print(*[line.text for line in panel.trace.lines if line.kind != 'progress'], sep='\\n')"
+PRINT_FACTS = """
+of_the_moment = "Reconnected", "A Worker is there again"  # as retries and problems are: no other session has them
+lines = [line for line in panel.trace.lines if line.kind not in ("progress", "retry", "problem")]
+print(*[line.text for line in lines if not line.text.startswith(of_the_moment)], sep="\\n")
+"""
 
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     """A state directory in which nothing runs."""
     yield tmp_path
-    asyncio.run(Stack(tmp_path).down())
+    asyncio.run(Stack(tmp_path).down(DOWN_WITHIN))
 
 
 def test_kernel_killed(home: Path, scale: Scale, figures: Figures) -> None:
@@ -71,7 +76,7 @@ def gone_after(home: Path) -> float:
     """Seconds until no process of this state directory is left."""
     began = time.monotonic()
     while left := processes_of(home):
-        assert time.monotonic() - began < 30, f"30 s after the kernel was killed there are still {left}"
+        assert time.monotonic() - began < 60, f"60 s after the kernel was killed there are still {left}"
         time.sleep(0.1)
     return time.monotonic() - began
 
@@ -91,7 +96,7 @@ def test_kernels_at_once(tmp_path: Path, scale: Scale, figures: Figures) -> None
     for number in range(scale.kernel_rounds):
         home = tmp_path / str(number)
         with ExitStack() as stack:
-            stack.callback(lambda home=home: asyncio.run(Stack(home).down()))
+            stack.callback(lambda home=home: asyncio.run(Stack(home).down(DOWN_WITHIN)))
             kernels = [stack.enter_context(closing(Kernel(home))) for _ in range(scale.kernels)]
             began = time.monotonic()
             starting = [kernel.begin(f"{START}\nprint(demo.info.to_json())") for kernel in kernels]
@@ -121,4 +126,8 @@ def test_kernels_at_once(tmp_path: Path, scale: Scale, figures: Figures) -> None
 
 
 def processes(home: Path, word: str) -> int:
-    return sum(any(word in part for part in process.cmdline()) for process in processes_of(home))
+    found = 0
+    for process in processes_of(home):
+        with suppress(psutil.Error):  # it has ended since
+            found += any(word in part for part in process.cmdline())
+    return found

@@ -16,7 +16,7 @@ from durable_demo import Chat, Session
 from durable_demo.errors import DemoError
 from durable_demo.run import Run
 from durable_demo.workflows.chat import ChatWorkflow
-from tests.chaos.attack import Attack, gaps
+from tests.chaos.attack import DOWN_WITHIN, Attack, gaps
 from tests.chaos.ledger import Watcher, check_chat, check_monty, raw_history
 from tests.chaos.report import Figures
 from tests.chaos.scale import Scale
@@ -132,7 +132,7 @@ async def test_server_kills(arena: Session, attack: Attack, scale: Scale, figure
     figures.add("writes acknowledged", writer.acknowledged)
     figures.add_exact("acknowledged writes lost", len(await lost(arena, writer, signaled, montys[0].run)))
     figures.add_exact("writes done twice", await doubled(arena, signaled))
-    await arena.stack.down()
+    await arena.stack.down(DOWN_WITHIN)
     figures.add_exact("errors of the integrity check", len(broken(arena.stack.home / "temporal.db")))
     figures.add_spread(
         "gap in progress",

@@ -28,7 +28,7 @@ async def test_zombie(arena: Session, scale: Scale, figures: Figures) -> None:
     """Worker frozen in the middle of its work and thawed, while another one goes on."""
     await arena.break_it.set_workers(2)
     # Its iteration ends while it is frozen: it brings the quote when it is thawed.
-    monty = Watcher(await arena.start_monty(min_sleep=2, max_sleep=2.5))
+    monty = Watcher(await arena.start_monty(min_sleep=3, max_sleep=3.5))
     chat = await arena.start_chat()
     conversation, talker = Watcher(chat), Talker(chat)
     await eventually(
@@ -63,12 +63,14 @@ async def test_zombie(arena: Session, scale: Scale, figures: Figures) -> None:
 
 
 async def at_work(demo: Session, run: Run) -> ProcessInfo:
-    """The Worker that runs the workflow's Activity now."""
+    """The Worker that runs the workflow's Activity now, and has half of it yet to do."""
     async with asyncio.timeout(ENDS_WITHIN_S):
         while True:
             described = await demo.background.run(demo.client.temporal.get_workflow_handle(run.id).describe())
             for pending in described.raw_description.pending_activities:
                 for worker in demo.info.workers:
-                    if pending.last_worker_identity == worker_identity(worker.pid):
+                    if pending.last_worker_identity != worker_identity(worker.pid):
+                        continue
+                    if (await run._heartbeat(pending)).get("progress", 100.0) < 50:
                         return worker
             await asyncio.sleep(0.02)

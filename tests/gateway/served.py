@@ -18,7 +18,8 @@ from httpx_sse import ServerSentEvent, aconnect_sse
 
 from durable_demo import settings
 
-START_S = 60
+DEADLINE_S = 60
+"""Of every wait: the machine may be busy with other things."""
 TOKEN = "a-token-of-the-tests-1234"
 
 
@@ -50,7 +51,7 @@ class Served:
         )
         assert self._process.stdout
         self.announced = ""
-        async with asyncio.timeout(START_S):
+        async with asyncio.timeout(DEADLINE_S):
             while "Ctrl-C" not in self.announced:
                 line = await self._process.stdout.readline()
                 assert line, f"it ended: {self.announced}"
@@ -71,7 +72,7 @@ class Served:
         assert self._process
         if self._process.returncode is None:
             self._process.send_signal(number)
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(DEADLINE_S):
             said, _ = await self._process.communicate()
         return said.decode()
 
@@ -90,6 +91,14 @@ async def serving(home: Path, *options: str) -> AsyncIterator[Served]:
     finally:
         said = await served.stop()
         print("The gateway said:", said)
+
+
+async def patiently(client: httpx.AsyncClient, method: str, path: str, **options: Any) -> httpx.Response:
+    """An answer that needs a Worker: one that is too busy is asked again, as `Retry-After` says."""
+    async with asyncio.timeout(DEADLINE_S):
+        while (response := await client.request(method, path, **options)).status_code == 503:  # noqa: ASYNC110
+            await asyncio.sleep(int(response.headers["retry-after"]))
+    return response
 
 
 async def read(

@@ -20,7 +20,7 @@ from durable_demo.gateway.app import guarded, make_app
 from durable_demo.gateway.guard import Access, allowed_hosts
 from durable_demo.gateway.limits import Limits
 from tests.conftest import eventually
-from tests.gateway.served import TOKEN
+from tests.gateway.served import DEADLINE_S, TOKEN
 from tests.gateway.test_routes import told
 from tests.test_monty import LONG
 
@@ -80,7 +80,9 @@ async def wire(demo: Session, allowed: Limits | None = None, **access: Any) -> A
         await eventually(lambda: server.started, "the server to listen")
         port = listening.getsockname()[1]
         try:
-            yield lambda key=KEY, **headers: connect(f"ws://127.0.0.1:{port}/panel/{key}", additional_headers=headers)
+            yield lambda key=KEY, **headers: connect(
+                f"ws://127.0.0.1:{port}/panel/{key}", additional_headers=headers, open_timeout=DEADLINE_S
+            )
         finally:
             server.should_exit = True
             await running
@@ -88,7 +90,7 @@ async def wire(demo: Session, allowed: Limits | None = None, **access: Any) -> A
 
 async def until(socket: ClientConnection, wanted: Callable[[dict[str, Any]], object]) -> dict[str, Any]:
     """The first message that is wanted."""
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while True:
             message: dict[str, Any] = json.loads(await socket.recv())
             if wanted(message):

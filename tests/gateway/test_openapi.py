@@ -14,7 +14,7 @@ import pytest
 
 from durable_demo import Session
 from durable_demo.gateway import models
-from tests.gateway.served import read_all, serving
+from tests.gateway.served import DEADLINE_S, patiently, read_all, serving
 from tests.gateway.test_routes import LONG
 
 pytestmark = pytest.mark.slow
@@ -102,12 +102,12 @@ async def test_the_examples_are_what_really_comes(http: httpx.AsyncClient, demo:
     status = (await http.get(f"/workflow/{run.id}/status")).json()
     assert alike(status, example(models.WorkflowStatus))
     query = described["paths"]["/workflow/{workflow_id}/query"]["get"]["responses"]["200"]["content"]
-    progress = (await http.get(f"/workflow/{run.id}/query")).json()
+    progress = (await patiently(http, "GET", f"/workflow/{run.id}/query")).json()
     assert alike(progress | {"attempt": 1, "progress": 0.0}, query["application/json"]["example"])
     sent = (await http.post(f"/workflow/{run.id}/signal/stop")).json()
     assert alike(sent, example(models.SignalSent))
 
-    answer = (await http.post("/chat", json=example(models.ChatMessage))).json()
+    answer = (await patiently(http, "POST", "/chat", json=example(models.ChatMessage))).json()
     assert alike(answer, example(models.ChatAnswer))
     assert alike((await http.get(f"/workflow/{answer['workflow_id']}/history")).json(), example(models.ChatHistory))
     missing = (await http.get(f"/workflow/{models.EXAMPLE_ID}/status")).json()
@@ -129,7 +129,8 @@ async def test_schemathesis_finds_nothing(tmp_path: Path):
 
     On a stack of its own: it starts a hundred workflows.
     """
-    options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5", "--request-timeout", "15"]
+    options = ["--phases", "examples,coverage,fuzzing", "--max-examples", "5"]
+    options += ["--request-timeout", str(DEADLINE_S)]
     async with serving(tmp_path) as gateway:
         process = await asyncio.create_subprocess_exec(
             *(sys.executable, "-m", "schemathesis.cli", "--config-file", str(CONFIG)),

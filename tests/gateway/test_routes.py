@@ -14,9 +14,9 @@ import pytest
 
 from durable_demo import Session
 from durable_demo.events import format_timestamp
-from tests.gateway.served import facts, read, read_all, serving
-from tests.test_follow import queue, start  # noqa: F401  # `queue` is a fixture
-from tests.test_monty import LONG
+from tests.gateway.served import DEADLINE_S, facts, patiently, read, read_all, serving
+from tests.test_follow import handle, queue, start  # noqa: F401  # `queue` is a fixture
+from tests.test_monty import LONG, until
 
 pytestmark = pytest.mark.slow
 
@@ -42,20 +42,20 @@ def told(response: httpx.Response, status: int, kind: str) -> dict[str, Any]:
 
 async def test_a_post_starts_monty_and_streams_its_events_to_the_end(http: httpx.AsyncClient, demo: Session):
     events = await read_all(http, "/monty/stream", "POST", json={**QUICK, "iterations": 2})
-    first, last = events[0], events[-1]
+    first, last = facts(events)[0], events[-1]
     assert (first["event"], first["input"]["seed"]) == ("workflow_started", 3)
     assert (last["event"], last["result"]["total_quotes_delivered"], last["total_quotes_delivered"]) == (
         "workflow_completed", 2, 2,
     )  # fmt: skip
     run = demo.attach(first["workflow_id"])
-    assert facts(events) == [event.to_dict() async for event in run.events(wait=False)]
+    assert facts(events) == facts([event.to_dict() async for event in run.events(wait=False)])
     quotes = [event["current_quote"] for event in events if event.get("current_quote")]
     assert len(quotes) == 2
 
 
 async def test_a_get_does_the_same_with_options_in_the_url(http: httpx.AsyncClient):
     events = await read_all(http, "/monty/stream", params={**QUICK, "iterations": 1, "quotes": ["Ni!", "Ni!!"]})
-    assert events[0]["input"]["quotes"] == ["Ni!", "Ni!!"]
+    assert facts(events)[0]["input"]["quotes"] == ["Ni!", "Ni!!"]
     assert next(event["current_quote"] for event in events if event.get("current_quote")) in ("Ni!", "Ni!!")
 
 
@@ -76,7 +76,7 @@ async def test_a_reader_who_comes_back_to_monty_stream_starts_no_other(http: htt
     rest = await read_all(http, "/monty/stream", last=seen[-1]["offset"])
     assert {event["workflow_id"] for event in rest} == {seen[0]["workflow_id"]}
     run = demo.attach(seen[0]["workflow_id"])
-    assert facts(seen) + facts(rest) == [event.to_dict() async for event in run.events(wait=False)]
+    assert facts(seen) + facts(rest) == facts([event.to_dict() async for event in run.events(wait=False)])
 
 
 async def test_an_offset_of_nobody_is_told(http: httpx.AsyncClient):
@@ -147,6 +147,7 @@ async def test_what_is_no_workflow_id_is_refused(http: httpx.AsyncClient, workfl
 
 async def test_stop_answers_as_documented_and_the_stream_ends_with_the_totals(http: httpx.AsyncClient, demo: Session):
     run = await demo.start_monty(**LONG)
+    await until(run, "progress_update")  # stopped before, it has no iteration
     answer = await http.post(f"/workflow/{run.id}/signal/stop")
     assert answer.status_code == 200
     sent = answer.json()
@@ -158,13 +159,14 @@ async def test_stop_answers_as_documented_and_the_stream_ends_with_the_totals(ht
 
     again = told(await http.post(f"/workflow/{run.id}/signal/stop"), 409, "not-possible")
     assert "already ended" in again["detail"]
-    assert (await http.get(f"/workflow/{run.id}/query")).json()["status"] == "stopped"
+    assert (await patiently(http, "GET", f"/workflow/{run.id}/query")).json()["status"] == "stopped"
 
 
 async def test_pause_and_resume_are_seen_in_the_status(http: httpx.AsyncClient, demo: Session):
     run = await demo.start_monty(**LONG)
+    await until(run, "progress_update")  # paused before, it has no iteration
     await http.post(f"/workflow/{run.id}/signal/pause")
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while (found := (await http.get(f"/workflow/{run.id}/status")).json())["state"] != "PAUSED":  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     status = await run.status()
@@ -182,8 +184,11 @@ async def test_a_workflow_without_that_signal_or_query_says_so(
     queue: str,  # noqa: F811
 ):
     run = await start(demo, queue, "Everything", "x")
+    # Its Worker says in time what it handles once it has the workflow.
+    assert await demo.background.run(handle(demo, run).execute_update("greet", "you")) == "hello you"
     told(await http.post(f"/workflow/{run.id}/signal/stop"), 409, "not-possible")
-    told(await http.get(f"/workflow/{run.id}/query", params={"name": "nothing"}), 409, "not-possible")
+    nothing = await patiently(http, "GET", f"/workflow/{run.id}/query", params={"name": "nothing"})
+    told(nothing, 409, "not-possible")
     told(await http.post(f"/workflow/{run.id}/signal/explode"), 422, "invalid-input")
     assert (await http.get(f"/workflow/{run.id}/status")).json()["workflow_type"] == "Everything"
     await run.cancel()
@@ -191,17 +196,18 @@ async def test_a_workflow_without_that_signal_or_query_says_so(
 
 async def test_the_query_of_monty_has_the_live_heartbeat(http: httpx.AsyncClient, demo: Session):
     run = await demo.start_monty(**LONG)
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(DEADLINE_S):
         while "attempt" not in (found := (await http.get(f"/workflow/{run.id}/query")).json()):  # noqa: ASYNC110
             await asyncio.sleep(0.05)
     assert (found["iteration_count"], found["attempt"]) == (1, 1)
-    assert (await http.get(f"/workflow/{run.id}/query", params={"name": "get_progress"})).status_code == 200
+    named = await patiently(http, "GET", f"/workflow/{run.id}/query", params={"name": "get_progress"})
+    assert named.status_code == 200
     await run.stop()
 
 
 async def test_without_a_worker_a_query_is_answered_in_seconds(http: httpx.AsyncClient, demo: Session):
     run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
-    response = await http.get(f"/workflow/{run.id}/query", timeout=20)  # raises when it takes longer
+    response = await http.get(f"/workflow/{run.id}/query", timeout=DEADLINE_S)  # raises when it takes longer
     problem = told(response, 503, "worker-unavailable")
     assert int(response.headers["retry-after"]) > 0
     assert "doctor" in problem["remedy"]
@@ -213,14 +219,13 @@ async def test_without_a_worker_a_query_is_answered_in_seconds(http: httpx.Async
 
 
 async def test_a_conversation_goes_on_and_its_history_has_all_of_it(http: httpx.AsyncClient):
-    first = (await http.post("/chat", json={"message": "What's the weather in NYC?"})).json()
+    first = (await patiently(http, "POST", "/chat", json={"message": "What's the weather in NYC?"})).json()
     assert (first["status"], first["workflow_id"][:5]) == ("answered", "chat-")
     assert "humidity" in first["reply"]
-    second = await http.post(
-        f"/chat/{first['workflow_id']}", json={"message": "How about London?", "message_id": "m-2"}
-    )
+    london = {"message": "How about London?", "message_id": "m-2"}
+    second = await patiently(http, "POST", f"/chat/{first['workflow_id']}", json=london)
     assert "London" in second.json()["reply"]
-    again = await http.post(f"/chat/{first['workflow_id']}", json={"message": "How about London?", "message_id": "m-2"})
+    again = await patiently(http, "POST", f"/chat/{first['workflow_id']}", json=london)
     assert again.json() == second.json()
 
     history = (await http.get(f"/workflow/{first['workflow_id']}/history")).json()
@@ -229,19 +234,20 @@ async def test_a_conversation_goes_on_and_its_history_has_all_of_it(http: httpx.
     ]  # fmt: skip
     assert history["messages"][3]["content"] == second.json()["reply"]
     assert history["execution_status"] == "RUNNING"
-    query = await http.get(f"/workflow/{first['workflow_id']}/query")
+    query = await patiently(http, "GET", f"/workflow/{first['workflow_id']}/query")
     assert query.json()["total_messages"] == 2
 
 
 async def test_a_conversation_can_be_streamed(http: httpx.AsyncClient):
-    chat = (await http.post("/chat", json={"message": "What is 17 * 23?"})).json()
+    chat = (await patiently(http, "POST", "/chat", json={"message": "What is 17 * 23?"})).json()
     seen = []
     async for event in read(http, f"/workflow/{chat['workflow_id']}/stream"):
-        seen.append(event.event)
+        seen.append(event.json())
         if event.event == "message_answered":
             break
-    assert seen[0] == "workflow_started"
-    assert "message_received" in seen
+    names = [event["event"] for event in facts(seen)]
+    assert names[0] == "workflow_started"
+    assert "message_received" in names
 
 
 @pytest.mark.parametrize(
@@ -261,6 +267,7 @@ async def test_a_workflow_that_is_no_conversation_has_no_messages(http: httpx.As
 
 async def test_a_conversation_has_no_signal_to_stop_it(http: httpx.AsyncClient, demo: Session):
     chat = await demo.start_chat()
+    await until(chat, "agent_introduced")  # its Worker has it, and says in time what it handles
     told(await http.post(f"/workflow/{chat.id}/signal/stop"), 409, "not-possible")
     await chat.end()
 

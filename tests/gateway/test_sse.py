@@ -14,7 +14,7 @@ import pytest
 
 from durable_demo import Session
 from tests.conftest import eventually
-from tests.gateway.served import Served, facts, read, read_all, serving
+from tests.gateway.served import DEADLINE_S, Served, facts, read, read_all, serving
 from tests.gateway.test_routes import LONG, QUICK, told
 
 pytestmark = pytest.mark.slow
@@ -23,7 +23,7 @@ SOME = {**QUICK, "iterations": 12}
 
 
 async def facts_of(demo: Session, workflow_id: str) -> list[dict[str, Any]]:
-    return [event.to_dict() async for event in demo.attach(workflow_id).events(wait=False)]
+    return facts([event.to_dict() async for event in demo.attach(workflow_id).events(wait=False)])
 
 
 # --- form ------------------------------------------------------------------------------------------------------------
@@ -129,14 +129,15 @@ async def test_an_offset_whose_run_is_gone_is_a_gap_and_the_stream_goes_on(http:
     await run.result()
     gone = f"{9 * 10**15:016d}-000007-00000000-0000-7000-8000-000000000000"
     events = await read_all(http, f"/workflow/{run.id}/stream", last=gone)
-    assert events[0]["event"] == "gap"
+    names = [event["event"] for event in events]
+    assert names.index("gap") < names.index("workflow_started")
     assert facts(events) == await facts_of(demo, run.id)
 
 
 async def test_without_waiting_a_stream_ends_with_what_there_is(http: httpx.AsyncClient, demo: Session):
     run = await demo.start_monty(**LONG)
     events = await read_all(http, f"/workflow/{run.id}/stream", params={"wait": False})
-    assert events[0]["event"] == "workflow_started"
+    assert facts(events)[0]["event"] == "workflow_started"
     assert not any(event["tick"] for event in events)
     await run.stop()
 
@@ -176,10 +177,12 @@ async def test_a_gateway_that_is_told_to_end_lets_its_readers_go(demo: Session, 
         run = await demo.start_monty(**LONG)
         streams = [asyncio.create_task(_read_until_the_end(client, run.id)) for _ in range(5)]
         await eventually(lambda: all(stream.get_name() == "reading" for stream in streams), "five readers")
-        async with asyncio.timeout(15):
+        async with asyncio.timeout(DEADLINE_S):
             said = await gateway.stop()
             await asyncio.gather(*streams)
-        assert (gateway.status, said) == (0, "")
+        assert gateway.status == 0
+        # On a machine that is too busy uvicorn ends what it would not wait for, and says so.
+        assert not said or re.match(r"ERROR: +Cancel \d+ running task\(s\), timeout graceful shutdown exceeded", said)
     assert (await run.status()).status == "RUNNING"
     await run.stop()
 
