@@ -578,7 +578,7 @@ def test_of_a_recorded_history_each_activity_counts_once_before_or_after_any_mom
         assert summary.status in {"untouched", "recovered", "ended"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(sorted(HISTORIES)),
     cut=st.integers(0, 400),
