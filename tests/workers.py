@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
+import psutil
 from temporalio.worker import Worker
 
 from durable_demo import Session
@@ -33,6 +34,19 @@ async def working(demo: Session, queue: str, *workflows: type, **options: Any) -
         yield
     finally:
         await demo.background.run(worker.shutdown(), name="stop the Worker of the test")
+
+
+@contextmanager
+def suspended(demo: Session) -> Iterator[None]:
+    """The session's own Worker does nothing meanwhile: what a test does comes in time, however slow the machine is."""
+    worker = demo.info.worker
+    assert worker is not None
+    process = psutil.Process(worker.pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
 
 
 async def begun(demo: Session, queue: str, argument: object = 3, workflow_type: str = "Broken") -> Run:
