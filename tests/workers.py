@@ -11,6 +11,7 @@ import psutil
 from temporalio.worker import Worker
 
 from durable_demo import Session
+from durable_demo import events as e
 from durable_demo.run import Run
 from durable_demo.tuning import WORKFLOW_TASK_TIMEOUT
 from tests.broken import echo, other
@@ -47,6 +48,11 @@ def suspended(demo: Session) -> Iterator[None]:
         yield
     finally:
         process.resume()
+
+
+def timed_out(retry: e.ActivityRetry) -> bool:
+    """Whether a further attempt was made because its Worker stood still: on a slow machine any does, now and then."""
+    return "heartbeat timeout" in retry.error.lower()
 
 
 async def begun(demo: Session, queue: str, argument: object = 3, workflow_type: str = "Broken") -> Run:
