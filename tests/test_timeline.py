@@ -663,8 +663,11 @@ async def test_a_killed_worker_shows_as_a_second_attempt(demo: Session) -> None:
             os.kill(demo.info.worker.pid, signal.SIGKILL)
             killed = True
     bar = only(timeline, "activity")
-    assert (bar.state, bar.attempt, timeline.summary.status) == ("completed", 2, "COMPLETED")
-    assert [part.attempt for part in bar.parts if part.phase == "running"] == [1, 2]
+    assert (bar.state, timeline.summary.status) == ("completed", "COMPLETED")
+    assert bar.attempt >= 2
+    attempts = [part.attempt for part in bar.parts if part.phase == "running"]
+    assert (attempts[0], attempts[-1]) == (1, bar.attempt)
+    assert attempts == sorted(set(attempts))
     assert "Heartbeat timeout" in next(part.note for part in bar.parts if part.phase == "running")
 
 
