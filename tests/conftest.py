@@ -13,10 +13,16 @@ from pathlib import Path
 
 import pytest
 import pytest_asyncio
+from hypothesis import HealthCheck
+from hypothesis import settings as hypothesis_settings
 
 from durable_demo import Session, settings
 from durable_demo.background import BackgroundLoop
 from tests.chaos.report import pytest_addoption, pytest_terminal_summary  # noqa: F401  # hooks that pytest finds here
+
+# How long an example takes is not what is tested: on a busy machine, any may take long.
+hypothesis_settings.register_profile("durable-demo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+hypothesis_settings.load_profile("durable-demo")
 
 # What the developer has configured must not reach the tests.
 for name in [*settings.VARIABLES, *(name for name in os.environ if name.startswith("TEMPORAL_"))]:
@@ -35,6 +41,17 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         # In tenths of a second: chaos and JupyterLab; with a stack or a kernel of its own; in Chromium alone; others.
         costs[item.path] += 150 if chaos or (slow and browser) else 80 if slow else 6 if browser else 1
     items.sort(key=lambda item: -costs[item.path])
+
+
+@pytest.fixture(scope="session", autouse=True)
+def ipython(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """IPython's directory of the tests of this process: kernels that share a history file wait for one another."""
+    path = tmp_path_factory.mktemp("ipython")
+    (path / "profile_default").mkdir()
+    (path / "profile_default" / "ipython_config.py").write_text("get_config().HistoryManager.enabled = False\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("IPYTHONDIR", str(path))
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -72,7 +72,7 @@ class Everything:
             retry_policy=RetryPolicy(initial_interval=timedelta(milliseconds=50)),
         )
         await workflow.execute_activity(
-            copy_files, 5, start_to_close_timeout=timedelta(seconds=10), heartbeat_timeout=timedelta(seconds=2)
+            copy_files, 10, start_to_close_timeout=timedelta(seconds=60), heartbeat_timeout=timedelta(seconds=2)
         )
         await workflow.sleep(0.01)
         await workflow.execute_child_workflow(Child.run, name, id=f"{workflow.info().workflow_id}-child")

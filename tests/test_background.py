@@ -22,14 +22,14 @@ async def test_work_runs_on_the_one_thread_whoever_hands_it_over(background):
 
     assert await background.run(where()) == "durable-demo"
     assert await background.spawn(where(), name="where") == "durable-demo"
-    assert await asyncio.to_thread(lambda: background.spawn(where(), name="where").result(5)) == "durable-demo"
+    assert await asyncio.to_thread(lambda: background.spawn(where(), name="where").result(60)) == "durable-demo"
     assert await background.run(background.run(where())) == "durable-demo"
 
 
 async def test_an_error_that_nobody_retrieves_is_kept_once(background):
     pending = background.spawn(boom(), name="boom")
     await eventually(lambda: pending.done, "the work has failed")
-    background.spawn(asyncio.sleep(0), name="later work does not drop it").result(5)
+    background.spawn(asyncio.sleep(0), name="later work does not drop it").result(60)
     assert [str(error) for error in background.unseen_errors()] == ["boom"]
     assert background.unseen_errors() == []
 
@@ -69,7 +69,7 @@ async def test_a_reader_on_another_loop_gets_each_item_and_leaving_closes_the_so
     reader = background.iterate(numbers)
     assert [await anext(reader) for _ in range(3)] == [0, 1, 2]
     await reader.aclose()
-    assert await asyncio.to_thread(closed.wait, 5)
+    assert await asyncio.to_thread(closed.wait, 60)
 
 
 async def test_an_error_of_the_source_reaches_the_reader(background):

@@ -121,7 +121,7 @@ def check_that_no_finished_tool_ran_again(facts: list[e.Event], log: list[str]) 
 async def test_an_answer_survives_a_kill_of_the_server_and_of_everything(tmp_path: Path):
     async with Session(tmp_path) as demo:
         chat = await demo.start_chat()
-        sending = asyncio.create_task(chat.send("What can you do?"))
+        sending = asyncio.create_task(chat.send("What will the weather be like in Cairo and Oslo this week?"))
         async for event in chat.events():
             if isinstance(event, e.TextUpdate):
                 break

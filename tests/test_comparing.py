@@ -42,6 +42,11 @@ class ScriptedRun(Run):
                 yield event
 
 
+def further_attempts(facts: list[e.Event]) -> int:
+    """Attempts beyond the first: more than the tests ask for, where a machine is so slow that heartbeats are missed."""
+    return sum(event.attempt - 1 for event in facts if isinstance(event, e.ActivityRetry))
+
+
 async def test_iterations_of_monty_compare_over_continue_as_new(demo: Session):
     runs = [
         await demo.start_monty(**QUICK, iterations=6, history_limit=20),
@@ -59,7 +64,7 @@ async def test_iterations_of_monty_compare_over_continue_as_new(demo: Session):
         assert measured.spread is not None
         assert measured.spread.median == pytest.approx(statistics.median(lasted))
         assert measured.runtime == pytest.approx((facts[-1].moment - facts[0].moment).total_seconds())
-        assert (measured.status, measured.unit, measured.retries) == ("COMPLETED", "iteration", 0)
+        assert (measured.status, measured.unit, measured.retries) == ("COMPLETED", "iteration", further_attempts(facts))
     assert [measured.count for measured in comparison.runs] == [6, 3]
     assert runs[0].id in comparison.finding
 
@@ -84,7 +89,9 @@ async def test_retries_of_any_workflow_are_counted(demo: Session, queue: str):  
     await demo.background.run(demo.client.temporal.get_workflow_handle(run.id).signal("go"))
     await run.result()
     (measured,) = (await Comparing().look([run])).runs
-    assert (measured.unit, measured.count, measured.retries) == ("activity", 2, 1)
+    further = further_attempts([event for event in await everything(run) if not event.tick])
+    assert further >= 1
+    assert (measured.unit, measured.count, measured.retries) == ("activity", 2, further)
 
 
 async def test_a_conversation_compares_by_its_messages(demo: Session):

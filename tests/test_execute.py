@@ -82,12 +82,14 @@ def test_a_failing_cell_is_marked_and_the_next_notebook_still_runs(tmp_path: Pat
 
 @pytest.mark.slow
 @pytest.mark.parametrize(
-    ("source", "error"),
-    [("import time; time.sleep(600)", "CellTimeoutError"), ("import os; os._exit(3)", "DeadKernelError")],
+    ("source", "error", "seconds"),
+    [("import time; time.sleep(600)", "CellTimeoutError", 10), ("import os; os._exit(3)", "DeadKernelError", 60)],
 )
-def test_a_cell_that_hangs_or_kills_its_kernel_fails_and_is_marked(tmp_path: Path, source: str, error: str) -> None:
+def test_a_cell_that_hangs_or_kills_its_kernel_fails_and_is_marked(
+    tmp_path: Path, source: str, error: str, seconds: float
+) -> None:
     notebook = write(tmp_path / "bad.ipynb", "1 + 1", source, "print('never')")
-    [outcome] = execute(notebook, out=tmp_path / "out", seconds=3)
+    [outcome] = execute(notebook, out=tmp_path / "out", seconds=seconds)
     assert outcome.error.startswith(error)
     assert marked(outcome.executed) == [source]
     assert outputs(outcome.executed)[1][-1].ename == error

@@ -30,6 +30,7 @@ from durable_demo.trace import Trace
 from tests import scenarios
 from tests.conftest import eventually
 from tests.test_monty import LONG, QUICK, everything, facts, quotes, until
+from tests.workers import timed_out
 
 WITHIN = 60.0
 
@@ -89,7 +90,8 @@ async def test_any_workflow_gives_its_facts_in_temporals_terms(demo: Session, qu
     assert (retry.activity_type, retry.attempt, retry.error) == ("flaky", 2, "Hiccup: not yet")
     ticks = [event for event in events if isinstance(event, e.ProgressUpdate)]
     assert [tick.status for tick in ticks] == sorted(tick.status for tick in ticks)
-    assert ticks[0].status.startswith("copying")
+    assert ticks
+    assert all(tick.status.startswith("copying") for tick in ticks)
     children = [event.state for event in facts(events) if isinstance(event, e.ChildWorkflow)]
     assert children == ["initiated", "started", "completed"]
     assert events[-1].result == {"answer": 42, "nan": "nan"}
@@ -189,30 +191,36 @@ async def _after(delay: float, readers: list) -> list:
 async def test_a_killed_worker_shows_as_an_attempt_that_goes_on_from_the_checkpoint(demo: Session):
     run = await demo.start_monty(min_sleep=6, max_sleep=6, progress_interval=0.1, iterations=2)
     seen: list[e.Event] = []
-    killed = 0.0
+    killed, before = 0.0, 0
     async with asyncio.timeout(WITHIN):
         async for event in run.events():
             seen.append(event)
-            if not killed and event.tick and event.progress > 30:
-                killed = event.progress
+            if not killed and isinstance(event, e.ProgressUpdate) and event.tick and event.progress > 30:
+                killed, before = event.progress, len(seen)
                 os.kill(demo.stack.info().worker.pid, signal.SIGKILL)
     retries = [event for event in seen if isinstance(event, e.ActivityRetry)]
-    assert [(event.attempt, event.tick) for event in retries] == [(2, True), (2, False)]
-    assert retries[0].progress >= killed
-    assert "heartbeat" in retries[0].error.lower()
+    told = {event.iteration_count: event.attempt for event in retries if not event.tick}
+    retry = next(event for event in seen[before:] if isinstance(event, e.ActivityRetry))
+    assert (retry.tick, retry.iteration_count) == (True, 1)
+    assert told[1] >= retry.attempt >= 2
+    assert retry.progress >= killed
+    assert all(timed_out(event) for event in retries)
     onward = [
-        event.progress for event in seen if event.tick and getattr(event, "attempt", 0) == 2 and event != retries[0]
+        event.progress
+        for event in seen[before:]
+        if isinstance(event, e.ProgressUpdate) and event.tick and event.attempt >= 2 and event.iteration_count == 1
     ]
     assert onward
     assert min(onward) >= killed, "the second attempt began anew"
     assert onward == sorted(onward)
     delivered = [event for event in seen if getattr(event, "current_quote", None)]
-    assert [(event.iteration_count, event.attempt) for event in delivered] == [(1, 2), (2, 1)]
+    assert [(event.iteration_count, event.attempt) for event in delivered] == [(n, told.get(n, 1)) for n in (1, 2)]
     result = await run.result()
     assert (result.total_iterations, result.total_quotes_delivered) == (2, 2)
     trace = Trace()
     trace.apply(*seen)
-    assert trace.to_text().count("attempt 2") == 1
+    if len(retries) == 2:  # a tick and its fact: no other Worker stood still
+        assert trace.to_text().count("attempt 2") == 1
     assert facts(seen) == facts(await everything(run))
 
 
@@ -236,10 +244,14 @@ async def test_facts_come_while_no_worker_is_alive(demo: Session):
     run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
     reader = asyncio.create_task(everything(run))
     await run.stop()
-    requested = await asyncio.wait_for(until(run, "stop_requested"), 30)
+    requested = await asyncio.wait_for(until(run, "stop_requested"), WITHIN)
     assert (requested.iteration_count, requested.total_quotes_delivered) == (0, 0)
     await run.terminate()
-    assert [event.event for event in await reader] == ["workflow_started", "stop_requested", "workflow_terminated"]
+    assert [event.event for event in facts(await reader)] == [
+        "workflow_started",
+        "stop_requested",
+        "workflow_terminated",
+    ]
 
 
 async def test_a_signal_to_a_workflow_whose_code_fails_is_not_lost(demo: Session, queue: str):
@@ -353,9 +365,9 @@ async def test_an_entry_has_its_payloads_as_values(demo: Session, queue: str):
 
 
 async def test_what_is_pending_is_told_when_it_changes(demo: Session):
-    run = await demo.start_monty(**QUICK, iterations=3)
+    run = await demo.start_monty(min_sleep=1.5, max_sleep=1.5, iterations=2)
     looks = [item for item in await items_of(run) if isinstance(item, PendingWork)]
-    assert {activity.running for look in looks for activity in look.activities} == {True}
+    assert any(activity.running for look in looks for activity in look.activities)
     assert all(first != second for first, second in pairwise(looks))
 
     waiting = await start(demo, f"nobody-{uuid4().hex[:8]}", "Nobody")

@@ -578,7 +578,7 @@ def test_of_a_recorded_history_each_activity_counts_once_before_or_after_any_mom
         assert summary.status in {"untouched", "recovered", "ended"}
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(
     name=st.sampled_from(sorted(HISTORIES)),
     cut=st.integers(0, 400),
@@ -615,7 +615,7 @@ async def test_each_verb_knows_whether_it_breaks_or_mends(demo: Session) -> None
 async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_the_workflow(demo: Session) -> None:
     recovery = Recovery()
     demo.break_it.on_break.append(recovery.begin)
-    run = await demo.start_monty(min_sleep=3, max_sleep=3, seed=7)
+    run = await demo.start_monty(min_sleep=1, max_sleep=12, seed=52)  # 1.4 s, then 11.6 s
 
     async def watch() -> None:
         async for item in run.items():
@@ -627,6 +627,8 @@ async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_th
         await eventually(lambda: recovery._completed >= 1 and 20 < (recovery._reached or 0) < 60, at_work)
         done = await demo.break_it.kill_worker()
         await eventually(lambda: recovery.summary.resumed_from is not None, "it goes on")
+        polls = "the new Worker is seen to poll"
+        await eventually(lambda: any("polls" in str(each) for each in demo.break_it.incidents(done.timestamp)), polls)
     finally:
         demo.break_it.on_break.remove(recovery.begin)
         await run.terminate()
@@ -635,7 +637,8 @@ async def test_a_real_worker_is_killed_and_the_stopwatch_tells_what_became_of_th
     summary = recovery.summary
     assert not done.mends
     assert summary.status in {"recovered", "waiting"}
-    assert (summary.attempts, summary.repeated) == (1, 0)
+    assert summary.attempts >= 1
+    assert summary.repeated == 0
     assert summary.completed_before >= 1
     assert summary.resumed_from is not None
     assert summary.resumed_from >= 20

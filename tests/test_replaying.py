@@ -43,7 +43,7 @@ async def served(demo: Session, live: LiveModule) -> AsyncIterator[None]:
                 await asyncio.sleep(0.02)
 
     working = demo.background.spawn(work(), name="worker of the test")
-    await asyncio.wait_for(up.wait(), 20)
+    await asyncio.wait_for(up.wait(), 60)
     try:
         yield
     finally:
@@ -52,7 +52,7 @@ async def served(demo: Session, live: LiveModule) -> AsyncIterator[None]:
 
 
 async def until(run: Run, event: str) -> None:
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         async for found in run.events():
             if found.event == event:
                 return

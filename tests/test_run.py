@@ -9,7 +9,7 @@ from uuid import uuid4
 
 import pytest
 
-from durable_demo import Session
+from durable_demo import Session, settings
 from durable_demo.client import Runs, RunSummary
 from durable_demo.errors import (
     NotPossible,
@@ -17,16 +17,18 @@ from durable_demo.errors import (
     WorkerUnavailable,
     WorkflowEndedBadly,
 )
-from tests.test_follow import queue, start  # noqa: F401  # `queue` is a fixture
+from tests.test_follow import handle, queue, start  # noqa: F401  # `queue` is a fixture
 from tests.test_monty import LONG, QUICK
+from tests.test_tally import has, listed
 
 
-async def test_a_query_without_a_worker_fails_in_seconds_and_says_why(demo: Session):
+async def test_a_query_without_a_worker_fails_in_seconds_and_says_why(demo: Session, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(settings, "QUERY_DEADLINE", timedelta(seconds=2))
     run = await start(demo, f"nobody-{uuid4().hex[:8]}", "MontyPythonWorkflow", {"min_sleep": 1, "max_sleep": 1})
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):  # by itself it takes 29 s
         with pytest.raises(WorkerUnavailable, match="doctor"):
             await run.progress()
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(25):
         with pytest.raises(WorkerUnavailable, match="may still be taken later"):
             await run.add_quotes(["a quote of mine"])
     assert (await run.status()).status == "RUNNING"
@@ -35,6 +37,7 @@ async def test_a_query_without_a_worker_fails_in_seconds_and_says_why(demo: Sess
 
 async def test_a_workflow_without_that_signal_or_query_says_so(demo: Session, queue: str):  # noqa: F811
     run = await start(demo, queue, "Everything", "x")
+    await demo.background.run(handle(demo, run).execute_update("greet", "you"))  # its Worker is there
     with pytest.raises(NotPossible, match="has no Signal 'stop_workflow'"):
         await run.stop()
     with pytest.raises(NotPossible, match="get_progress"):
@@ -53,6 +56,7 @@ async def test_a_wait_for_the_result_has_a_deadline(demo: Session):
 
 
 async def test_a_wait_that_was_given_up_leaves_nothing_behind(demo: Session):
+    demo.background.unseen_errors()  # those of other tests
     run = await demo.start_monty(**LONG)
     with pytest.raises(TimeoutError):
         await asyncio.wait_for(run.result(timeout=None), 0.5)
@@ -66,22 +70,20 @@ async def test_runs_lists_each_workflow_once_newest_first(demo: Session):
     first = await demo.start_monty(**QUICK, iterations=6, history_limit=20)
     await first.result()
     second = await demo.start_monty(**LONG)
-    async with asyncio.timeout(20):  # the server's list is a moment behind
-        while True:
-            listed = await demo.runs(limit=1000)
-            if second.id in str(listed):
-                break
-            await asyncio.sleep(0.1)
-    ids = [item.workflow_id for item in listed]
+    await listed(demo.client, first, has("COMPLETED"))
+    await listed(demo.client, second, has("RUNNING"))
+    runs = await demo.runs(limit=1000)
+    ids = [item.workflow_id for item in runs]
     assert ids.index(second.id) < ids.index(first.id)
     assert ids.count(first.id) == 1
-    found = {item.workflow_id: item for item in listed}
+    found = {item.workflow_id: item for item in runs}
     assert (found[first.id].status, found[second.id].status) == ("COMPLETED", "RUNNING")
     assert found[second.id].run == second
-    assert first.id in str(listed)
-    assert f"<code>{first.id}</code>" in listed._repr_html_()
+    assert first.id in str(runs)
+    assert f"<code>{first.id}</code>" in runs._repr_html_()
     third = await demo.start_monty(**QUICK, iterations=1)
     await third.result()
+    await listed(demo.client, third, has("COMPLETED"))
     ids = [item.workflow_id for item in await demo.runs(limit=2)]
     assert ids == [third.id, second.id], "an older one that runs comes before a newer one that has ended"
     await second.stop()

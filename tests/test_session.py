@@ -71,11 +71,12 @@ async def test_everything_works_from_other_threads_and_loops(demo: Session):
 
     thread = threading.Thread(target=elsewhere)
     thread.start()
-    await asyncio.to_thread(thread.join, 30)
+    await asyncio.to_thread(thread.join, 60)
     assert results == ["workflow_completed", 2]
 
 
 async def test_assert_clean_raises_what_went_wrong_behind_the_scenes_once(demo: Session):
+    demo.background.unseen_errors()  # those of other tests
     await demo.assert_clean()
 
     async def boom() -> None:
@@ -92,6 +93,7 @@ async def test_assert_clean_raises_what_went_wrong_behind_the_scenes_once(demo: 
 
 async def test_settling_brings_displays_up_to_date_first(demo: Session):
     settled: list[str] = []
+    demo.background.unseen_errors()  # those of other tests
 
     def settle() -> None:
         settled.append(threading.current_thread().name)

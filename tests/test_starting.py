@@ -108,7 +108,7 @@ async def test_the_list_has_workflows_of_live_modules_and_none_of_others(demo: S
     ids = {queue: f"listed-{uuid4().hex[:8]}" for queue in (ours, f"{ours}.party", f"{ours}x", f"{ours}x.party")}
     for queue, workflow_id in ids.items():
         await demo.background.run(demo.client.temporal.start_workflow("Any", id=workflow_id, task_queue=queue))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while len(listed := {run.workflow_id for run in await client.runs()}) < 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
     assert listed == {ids[ours], ids[f"{ours}.party"]}

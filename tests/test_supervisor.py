@@ -14,6 +14,7 @@ from durable_demo import settings
 from durable_demo.errors import StateDirError
 from durable_demo.statedir import StackInfo, StateDir
 from durable_demo.supervisor import Supervisor
+from tests.conftest import eventually
 
 GRACE = timedelta(seconds=0.3)
 
@@ -41,9 +42,9 @@ async def test_it_ends_when_no_lease_was_held_for_the_grace(state: StateDir) -> 
 async def test_a_lease_keeps_it(state: StateDir) -> None:
     lease = state.take_lease()
     running = asyncio.create_task(without_children(state).run())
+    await eventually(lambda: state.read() is not None, "stack.json is there")
     await asyncio.wait([running], timeout=2 * GRACE.total_seconds())
     assert not running.done()
-    assert state.read()
     state.give_back(lease)
     await asyncio.wait_for(running, 30)
 
@@ -61,10 +62,9 @@ async def test_a_session_that_comes_at_the_last_moment_keeps_it(
 
     monkeypatch.setattr(state, "clear", clear_and_let_a_session_in)
     running = asyncio.create_task(without_children(state).run())
-    await asyncio.wait([running], timeout=4 * GRACE.total_seconds())
-    assert taken
+    await eventually(lambda: bool(taken) and state.read() is not None, "stack.json is there again")
+    await asyncio.wait([running], timeout=2 * GRACE.total_seconds())
     assert not running.done()
-    assert state.read(), "stack.json is there again"
     state.give_back(taken[0])
     await asyncio.wait_for(running, 30)
 

@@ -30,7 +30,7 @@ from durable_demo.workflows import ChatWorkflow, MontyPythonWorkflow
 from tests.chats import new_queue, on_queue, scripted_worker
 from tests.test_monty import LONG, QUICK, everything, until
 
-WITHIN = 30.0
+WITHIN = 60.0
 HISTORIES = Path(__file__).parent / "histories"
 BOTH = (ChatWorkflow, MontyPythonWorkflow)
 
@@ -196,7 +196,8 @@ async def test_what_runs_is_paused_or_stopping_while_it_is_so(demo: Session):
     client = on_queue(demo, queue)
     async with scripted_worker(demo, queue, workflows=BOTH):
         run, canceled = [await client.start_monty(**LONG) for _ in range(2)]
-        await listed(client, run, has("RUNNING"))
+        for each in (run, canceled):
+            await listed(client, each, has("RUNNING"))
         await run.pause()
         paused = await listed(client, run, has("PAUSED"))
         assert paused.closed is None
@@ -280,7 +281,9 @@ async def test_other_workflows_have_a_start_and_no_counters(demo: Session):
     assert counters(item) == (None, None, None)
     watched = Watched(demo)
     (found,) = await items(client, run)
-    assert await watched.of([found]) == await watched.of([found]) == [Tally(started=found.start_time)]
+    for _ in range(2):
+        (counted,) = await watched.of([found])
+        assert replace(counted, problem="") == Tally(started=found.start_time)  # a Worker is missed after a while
     assert watched.service.calls == {DESCRIBE: 2}
     await run.terminate()
 
@@ -362,7 +365,8 @@ async def test_at_most_eight_calls_are_under_way_and_two_who_ask_at_once_get_the
     watched = Watched(demo)
     found = await items(client, *runs)
     one, other = await asyncio.gather(watched.of(found), watched.of(found))
-    assert one == other
+    # Whether a Worker is missed already is no part of what is counted.
+    assert [replace(each, problem="") for each in one] == [replace(each, problem="") for each in other]
     assert {counters(each) for each in one} == {(0, 0, None)}
     assert 1 < watched.service.most <= MAX_CALLS
     assert watched.service.calls[HISTORY] == count
@@ -481,11 +485,12 @@ async def test_what_the_server_does_not_answer_for_is_read_with_the_next_list(
         await run.terminate()
     found = await items(client, *runs)
     watched = Watched(demo)
-    monkeypatch.setattr(settings, "CALL_DEADLINE", timedelta(seconds=2))
+    monkeypatch.setattr(settings, "CALL_DEADLINE", timedelta(seconds=3))
     watched.service.broken[call, runs[0].id] = asyncio.Event()
     watched.service.broken[call, runs[1].id] = RPCError("busy", RPCStatusCode.RESOURCE_EXHAUSTED, b"")
     assert [each.iterations for each in await watched.of(found)] == [None, None, 0]
     watched.service.broken.clear()
+    monkeypatch.undo()
     assert [each.iterations for each in await watched.of(found)] == [0, 0, 0]
 
 
@@ -504,8 +509,9 @@ async def test_a_count_that_was_cut_off_in_the_middle_begins_anew(demo: Session,
                 await asyncio.Event().wait()
             return await DataConverter.default.decode(payloads)
 
-    monkeypatch.setattr(settings, "CALL_DEADLINE", timedelta(seconds=1))
+    monkeypatch.setattr(settings, "CALL_DEADLINE", timedelta(seconds=3))
     watched = Watched(demo, Stuck())  # type: ignore[arg-type]
     found = await items(demo.client, run)
     assert counters((await watched.of(found))[0]) == (None, None, None)
+    monkeypatch.undo()
     assert counters((await watched.of(found))[0]) == (4, 4, None)

@@ -14,7 +14,7 @@ from uuid import UUID
 
 import pytest
 from google.protobuf.json_format import Parse
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from temporalio.api.history.v1 import History as ServerHistory
 from temporalio.converter import DataConverter
@@ -544,7 +544,6 @@ def stories(draw: st.DrawFn) -> Story:
 
 
 @given(stories(), st.lists(st.integers(0, 200)))
-@settings(deadline=None)
 def test_however_the_items_are_cut_the_bars_are_the_same_and_the_changes_tell_all_of_them(
     story: Story, cuts: list[int]
 ) -> None:
@@ -558,7 +557,6 @@ def test_however_the_items_are_cut_the_bars_are_the_same_and_the_changes_tell_al
 
 
 @given(stories())
-@settings(deadline=None)
 def test_parts_follow_one_another_within_their_bar_and_gaps_never_overlap(story: Story) -> None:
     timeline = Timeline()
     for item in story.items:
@@ -577,7 +575,6 @@ def test_parts_follow_one_another_within_their_bar_and_gaps_never_overlap(story:
 
 
 @given(stories())
-@settings(deadline=None)
 def test_reading_the_history_again_from_the_beginning_of_a_run_changes_nothing(story: Story) -> None:
     timeline, before = story.fold(), story.fold()
     entries = [item for item in story.items if isinstance(item, HistoryEntry)]
@@ -666,8 +663,11 @@ async def test_a_killed_worker_shows_as_a_second_attempt(demo: Session) -> None:
             os.kill(demo.info.worker.pid, signal.SIGKILL)
             killed = True
     bar = only(timeline, "activity")
-    assert (bar.state, bar.attempt, timeline.summary.status) == ("completed", 2, "COMPLETED")
-    assert [part.attempt for part in bar.parts if part.phase == "running"] == [1, 2]
+    assert (bar.state, timeline.summary.status) == ("completed", "COMPLETED")
+    assert bar.attempt >= 2
+    attempts = [part.attempt for part in bar.parts if part.phase == "running"]
+    assert (attempts[0], attempts[-1]) == (1, bar.attempt)
+    assert attempts == sorted(set(attempts))
     assert "Heartbeat timeout" in next(part.note for part in bar.parts if part.phase == "running")
 
 

@@ -255,7 +255,7 @@ def test_a_lost_server_is_one_line_until_it_is_back():
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_the_same_facts_give_the_same_trace_whatever_the_batching(data):
     events = the_picture().events
     whole = Trace()
@@ -273,7 +273,7 @@ def test_the_same_facts_give_the_same_trace_whatever_the_batching(data):
 
 
 @given(data=st.data())
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 def test_ticks_that_are_skipped_change_neither_facts_nor_totals(data):
     events = the_picture().events
     kept = [event for event in events if not event.tick or data.draw(st.booleans())]

@@ -58,7 +58,7 @@ def start_worker(log: Path) -> Iterator[StartWorker]:
 async def until_polling(address: str, queue: str, *processes: subprocess.Popen[bytes]) -> None:
     wanted = {worker_identity(process.pid) for process in processes}
     client = await connect(Connection(address))
-    async with asyncio.timeout(20):
+    async with asyncio.timeout(60):
         while not wanted <= await pollers(client, queue):
             assert all(process.poll() is None for process in processes), "a Worker ended"
             await asyncio.sleep(0.05)
@@ -82,7 +82,7 @@ async def test_it_polls_and_ends_gracefully(
     process = start_worker(demo.info.address, queue, module)
     await until_polling(demo.info.address, queue, process)
     process.send_signal(how)
-    assert await asyncio.to_thread(process.wait, 10) == 0
+    assert await asyncio.to_thread(process.wait, 60) == 0
     said = said_in(log)
     assert f"serves Task Queue {queue} at {demo.info.address}" in said
     assert "Worker stopped" in said

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager, contextmanager
 from typing import Any
 from uuid import uuid4
 
+import psutil
 from temporalio.worker import Worker
 
 from durable_demo import Session
+from durable_demo import events as e
 from durable_demo.run import Run
 from durable_demo.tuning import WORKFLOW_TASK_TIMEOUT
 from tests.broken import echo, other
@@ -33,6 +35,24 @@ async def working(demo: Session, queue: str, *workflows: type, **options: Any) -
         yield
     finally:
         await demo.background.run(worker.shutdown(), name="stop the Worker of the test")
+
+
+@contextmanager
+def suspended(demo: Session) -> Iterator[None]:
+    """The session's own Worker does nothing meanwhile: what a test does comes in time, however slow the machine is."""
+    worker = demo.info.worker
+    assert worker is not None
+    process = psutil.Process(worker.pid)
+    process.suspend()
+    try:
+        yield
+    finally:
+        process.resume()
+
+
+def timed_out(retry: e.ActivityRetry) -> bool:
+    """Whether a further attempt was made because its Worker stood still: on a slow machine any does, now and then."""
+    return "heartbeat timeout" in retry.error.lower()
 
 
 async def begun(demo: Session, queue: str, argument: object = 3, workflow_type: str = "Broken") -> Run:

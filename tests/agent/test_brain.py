@@ -346,7 +346,7 @@ any_message = st.one_of(
 )
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=400)
 @given(st.lists(any_message, max_size=8))
 def test_nothing_in_a_conversation_makes_it_raise(messages: list[Message]) -> None:
     reply = plan(messages)
@@ -354,7 +354,7 @@ def test_nothing_in_a_conversation_makes_it_raise(messages: list[Message]) -> No
     assert reply == plan(messages)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(texts, st.lists(spoiled | json_values.map(json.dumps), max_size=3), names)
 def test_no_tool_result_makes_it_raise(question: str, results: list[str], tool: str) -> None:
     calls = [ToolCall(str(number), tool, {"city": "Oslo"}) for number in range(len(results))]
@@ -362,7 +362,7 @@ def test_no_tool_result_makes_it_raise(question: str, results: list[str], tool: 
     assert plan([Message("user", question), Message("assistant", "", calls), *answers]).text.strip()
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(texts)
 def test_what_it_asks_of_a_tool_is_taken_by_the_tool(question: str) -> None:
     for call in plan([Message("user", question)]).calls:

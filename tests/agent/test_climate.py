@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_demo.agent.climate import COMPASS, Day, compass, typical_day, typical_weather
@@ -68,7 +68,6 @@ def test_it_snows_where_it_is_cold_only():
     assert not any("snow" in day.conditions for day in days("Singapore"))
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(PLACES, DAYS, st.integers(0, 24 * 60 - 1))
 def test_weather_is_possible_and_agrees_with_the_day_it_is_in(where: Place, day: date, minute: int):
     moment = datetime(day.year, day.month, day.day, tzinfo=UTC) + timedelta(minutes=minute)

@@ -11,7 +11,7 @@ from durable_demo.agent.model import Message, Model
 from durable_demo.agent.offline import OfflineModel
 
 QUICK = {"think": 0.0, "pace": 0.0}
-WITHIN = 10.0
+WITHIN = 60.0
 
 
 @pytest.mark.parametrize("question", ["hi", "help", "What's the weather in NYC?", "who won the match yesterday?"])

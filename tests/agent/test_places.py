@@ -7,7 +7,7 @@ from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_demo.agent.places import all_places, find_place, find_places, similar_names
@@ -151,7 +151,6 @@ def test_what_stands_behind_a_name_chooses_the_city():
     assert mention.place.country_code == "CA"
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.text(max_size=300))
 def test_any_text_can_be_read(text: str):
     mentions = find_places(text)

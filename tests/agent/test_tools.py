@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from durable_demo.agent.places import Place, all_places
@@ -75,7 +75,6 @@ def test_the_facts_of_a_city():
     assert (round(result["latitude"]), round(result["longitude"])) == (40, -105)
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(PLACES)
 def test_every_result_of_every_city_is_small_json(place: Place):
     for result in (
@@ -154,7 +153,6 @@ def test_what_is_no_arithmetic_or_too_large_is_refused(expression: str):
     assert len(str(refused.value)) < MAX_ERROR_LENGTH
 
 
-@settings(deadline=None)  # a busy machine is no failure
 @given(st.text("0123456789+-*/%^().,e sqrtabmxoundi'[]", max_size=60))
 def test_any_expression_gives_a_finite_number_or_is_refused(expression: str):
     try:
@@ -248,7 +246,6 @@ HOSTILE = st.one_of(
 
 
 @pytest.mark.parametrize("name", TOOLS)
-@settings(deadline=None)  # a busy machine is no failure
 @given(data=st.data())
 def test_no_argument_makes_a_tool_fail_otherwise_than_by_refusing(name: str, data: st.DataObject):
     tool = TOOLS[name]
