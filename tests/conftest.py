@@ -9,6 +9,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,9 @@ from tests.chaos.report import pytest_addoption, pytest_terminal_summary  # noqa
 # How long an example takes is not what is tested: on a busy machine, any may take long.
 hypothesis_settings.register_profile("durable-demo", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 hypothesis_settings.load_profile("durable-demo")
+
+# People are told after 4 s that no Worker answers; one that three other test processes leave no time may need longer.
+settings.QUERY_DEADLINE = timedelta(seconds=30)
 
 # What the developer has configured must not reach the tests.
 for name in [*settings.VARIABLES, *(name for name in os.environ if name.startswith("TEMPORAL_"))]:
