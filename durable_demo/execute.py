@@ -29,6 +29,8 @@ Parameter = bool | int | float | str | None
 
 CELL_TIMEOUT = timedelta(minutes=5)
 """A cell that takes longer has failed: nbclient itself would wait for ever."""
+OUTPUT_TIMEOUT = timedelta(minutes=1)
+"""How late the outputs of a cell may come that has ended. By itself nbclient gives up after 4 s."""
 
 WIDGET_VIEW = "application/vnd.jupyter.widget-view+json"
 
@@ -178,6 +180,7 @@ def _execute(
             parameters=dict(parameters),
             cwd=notebook.parent.absolute(),
             execution_timeout=int(cell_timeout.total_seconds()),
+            iopub_timeout=int(OUTPUT_TIMEOUT.total_seconds()),
             progress_bar=progress_bar,
         )
     except PapermillExecutionError as error:

@@ -80,6 +80,32 @@ def test_a_failing_cell_is_marked_and_the_next_notebook_still_runs(tmp_path: Pat
     assert second.ok
 
 
+LATE = """
+import time
+from IPython import get_ipython
+
+kernel = get_ipython().kernel
+publish = kernel._publish_status
+
+def late(status, *args, **options):
+    if status == "idle":
+        kernel._publish_status = publish
+        kernel.iopub_thread.schedule(lambda: time.sleep(6))
+    publish(status, *args, **options)
+
+kernel._publish_status = late
+print("late, but whole")
+"""
+"""Its end is told 6 s after its reply."""
+
+
+@pytest.mark.slow
+def test_a_cell_whose_outputs_come_late_is_waited_for(tmp_path: Path) -> None:
+    [outcome] = execute(write(tmp_path / "late.ipynb", LATE), out=tmp_path / "out", seconds=60)
+    assert outcome.error == ""
+    assert [output.text for output in outputs(outcome.executed)[0]] == ["late, but whole\n"]
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(
     ("source", "error", "seconds"),

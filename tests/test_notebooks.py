@@ -244,6 +244,7 @@ def test_a_second_run_gives_the_same_in_the_compared_cells_though_each_cell_is_r
     path: Path, run_once: RunOnce, environment: dict[str, str], tmp_path: Path
 ) -> None:
     ran = run_once(path)
+    assert ran.command.returncode == 0, said(ran.command, environment)
     compared = tagged(ran.node, COMPARED)
     assert compared
     assert all(text_of(cell) for cell in compared)
