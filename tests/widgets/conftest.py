@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator, Iterator
 import comm
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, ConsoleMessage, Error, async_playwright, expect
+from playwright.async_api import Browser, ConsoleMessage, Error, Page, async_playwright, expect
 
 from durable_demo.background import BackgroundLoop
 from tests.widgets.fakes import FakeSession, RecordingComm
@@ -45,14 +45,20 @@ async def browser() -> AsyncIterator[Browser]:
         await launched.close()
 
 
-@pytest_asyncio.fixture
-async def widget_page(browser: Browser) -> AsyncIterator[WidgetPage]:
-    """A page for one widget; an error in its script fails the test.
+@pytest.fixture(scope="session")
+def pages() -> dict[bool, Page]:
+    """The page of the tests that replace its clock, and that of the others: a new one takes as long as many tests."""
+    return {}
 
-    Tests share it, since a new one takes as long as many of them do; but not one whose clock a test has replaced.
-    """
-    context = browser.contexts[0] if browser.contexts else await browser.new_context(timezone_id="UTC")
-    page = context.pages[0] if context.pages else await context.new_page()
+
+@pytest_asyncio.fixture
+async def widget_page(
+    browser: Browser, pages: dict[bool, Page], request: pytest.FixtureRequest
+) -> AsyncIterator[WidgetPage]:
+    """A page for one widget; an error in its script fails the test."""
+    clocked = request.node.get_closest_marker("page_clock") is not None
+    page = pages.get(clocked) or await (await browser.new_context(timezone_id="UTC")).new_page()
+    pages[clocked] = page
     page.set_default_timeout(DEADLINE_MS)
     errors: list[str] = []
 
@@ -66,8 +72,8 @@ async def widget_page(browser: Browser) -> AsyncIterator[WidgetPage]:
     page.on("pageerror", keep)
     page.on("console", keep_complaint)
     yield WidgetPage(page)
-    if await page.evaluate("() => '__pwClock' in globalThis"):
-        await context.close()
+    if not clocked and await page.evaluate("() => '__pwClock' in globalThis"):
+        await pages.pop(clocked).context.close()  # each further page of this context would have that clock
     else:
         page.remove_listener("pageerror", keep)
         page.remove_listener("console", keep_complaint)

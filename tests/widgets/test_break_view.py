@@ -20,7 +20,7 @@ from tests.test_recovery import at_work, reached
 from tests.test_timeline import RUNS, START, Story, moment
 from tests.widgets.page import WidgetPage
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.page_clock]
 
 SCRIPTS = (
     "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js", "runs_row.js",

@@ -18,7 +18,7 @@ from tests.axe import violations
 from tests.widgets.page import WidgetPage
 from tests.widgets.test_views import CONTRAST
 
-pytestmark = pytest.mark.browser
+pytestmark = [pytest.mark.browser, pytest.mark.page_clock]
 
 SCRIPTS = (
     "far_end.js", "dom.js", "channel.js", "feed.js", "voice.js", "log_end.js", "actions.js", "alerts.js",
