@@ -79,7 +79,8 @@ async def follow_items(
     Raises:
         InvalidInput: `after` is not an offset.
         WorkflowNotFound: There is no such workflow, or it was deleted meanwhile.
-        ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`.
+        ServerUnreachable: The server was away for longer than `settings.RECONNECT_PATIENCE`; without waiting, than
+            `settings.CALL_DEADLINE`.
     """
     async for item in _items(_Follower(client, workflow_id, after, wait=wait, entries=True)):
         yield item
