@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import Iterator
 from typing import Any
@@ -13,6 +12,7 @@ import pytest
 from durable_demo import Panel, Session
 from durable_demo.errors import SessionClosed, UncleanSession
 from tests.conftest import eventually
+from tests.test_tally import has, listed
 from tests.widgets.fakes import RecordingComm
 
 QUICK = {"min_sleep": 0.1, "max_sleep": 0.2, "iterations": 2, "seed": 7}
@@ -59,22 +59,21 @@ def comparison(panel: Panel) -> dict[str, Any]:
 
 
 async def test_a_form_starts_several_and_the_table_shows_them(demo: Session, panel: Panel) -> None:
+    before = set(demo.client._started)
     answer = await told(panel, "start_many", **FORM)
     assert (answer["ok"], answer["message"]) == (True, "2 workflows started")
     assert panel.run is not None
+    started = [demo.attach(workflow_id) for workflow_id in set(demo.client._started) - before]
+    assert len(started) == 2
+    for run in started:
+        assert (await run.result()).total_iterations == 2
+        # The server lists a start and an end a moment later.
+        await listed(demo.client, run, has("COMPLETED"))
+    assert (await told(panel, "list_runs"))["ok"]
+    for run in started:
+        shown = table(panel)[run.id]
+        assert (shown["status"], shown["iterations"], shown["quotes"]) == ("COMPLETED", 2, 2)
     await panel.until(lambda trace: trace.summary.ended)
-    started = [item for item in await demo.runs(limit=10) if item.quotes == 2][:2]
-    for item in started:
-        assert (await item.run.result()).total_iterations == 2
-
-    async def shown() -> list[tuple[str, int, int]]:
-        assert (await told(panel, "list_runs"))["ok"]
-        rows = [table(panel)[item.workflow_id] for item in started]
-        return [(row["status"], row["iterations"], row["quotes"]) for row in rows]
-
-    async with asyncio.timeout(60):
-        while await shown() != 2 * [("COMPLETED", 2, 2)]:  # the server lists an end a moment later
-            pass
 
 
 @pytest.mark.parametrize(
