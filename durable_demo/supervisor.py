@@ -97,12 +97,13 @@ class Supervisor:
         self._state.require_free_disk()
         binary = server.find_temporal()
         for attempt in range(1, _START_ATTEMPTS + 1):
+            last = attempt == _START_ATTEMPTS
             try:
-                port = server.choose_port(self._state.last_port if attempt < _START_ATTEMPTS else 0)
-                await self._start_once(Server(self._state, binary, port, with_web_ui=attempt < _START_ATTEMPTS))
+                port = server.choose_port(0 if last else self._state.last_port)
+                await self._start_once(Server(self._state, binary, port, with_web_ui=not last))
             except (PortTaken, ServerFailed) as error:
                 runs = self._server and self._server.running  # and never answered: it had its time
-                if attempt == _START_ATTEMPTS or runs:
+                if last or runs:
                     raise
                 logger.warning("attempt %d of %d to start: %s", attempt, _START_ATTEMPTS, error)
                 await self.stop()

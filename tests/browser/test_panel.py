@@ -254,18 +254,8 @@ async def test_an_executed_notebook_is_readable_without_widgets_and_without_a_ne
 ) -> None:
     """Papermill, then nbconvert's page offline, what GitHub keeps, the text, and a Lab that does not trust it."""
     source = lab.notebooks / "05_watch_and_compare_many_workflows.ipynb"
-    command = [
-        sys.executable,
-        "-m",
-        "durable_demo",
-        "run",
-        str(source),
-        "--out",
-        str(tmp_path),
-        "-p",
-        "slow_sleep",
-        "2",
-    ]
+    options = ["--out", str(tmp_path), "-p", "slow_sleep", "2"]
+    command = [sys.executable, "-m", "durable_demo", "run", str(source), *options]
     done = await asyncio.to_thread(
         subprocess.run,
         command,

@@ -20,7 +20,7 @@ from durable_demo.stack import ProcessInfo, StackInfo
 from durable_demo.statedir import LiveInfo
 from tests.conftest import eventually
 from tests.widgets.fakes import FakeRun, FakeSession, RecordingComm
-from tests.widgets.test_listing import sent, told
+from tests.widgets.test_listing import summary, told
 
 ME = ProcessInfo.of(os.getpid())
 GONE = ProcessInfo(pid=999_999_999, began=0.0)
@@ -45,11 +45,7 @@ def panel(session: FakeSession) -> Iterator[Panel]:
 
 def shown(panel: Panel, channel: str = "break") -> dict[str, Any]:
     """The summary that a browser has now."""
-    panel._feed.snapshot()
-    summary: dict[str, Any] = [message for message in sent(panel, "snapshot") if message["channel"] == channel][-1][
-        "summary"
-    ]
-    return summary
+    return summary(panel, channel)
 
 
 async def test_workers_of_notebooks_are_shown_beside_those_of_the_kit(session: FakeSession, panel: Panel) -> None:

@@ -49,13 +49,13 @@ def table(panel: Panel) -> dict[str, dict[str, Any]]:
     return {row[1]["workflow_id"]: row[1] for row in rows}
 
 
-def comparison(panel: Panel) -> dict[str, Any]:
-    """The summary of what is compared."""
-    panel._listing.comparison.snapshot()
-    summaries: list[dict[str, Any]] = [
-        message["summary"] for message in sent(panel, "snapshot") if message["channel"] == "compare"
+def summary(panel: Panel, channel: str) -> dict[str, Any]:
+    """The summary of a channel that a browser has now."""
+    panel._feed.snapshot()
+    found: list[dict[str, Any]] = [
+        message["summary"] for message in sent(panel, "snapshot") if message["channel"] == channel
     ]
-    return summaries[-1]
+    return found[-1]
 
 
 async def test_a_form_starts_several_and_the_table_shows_them(demo: Session, panel: Panel) -> None:
@@ -135,11 +135,11 @@ async def test_workflows_are_compared_and_one_that_is_missing_is_told(demo: Sess
     assert (await told(panel, "compare", workflow_ids=[run.id for run in runs]))["ok"]
     assert panel._listing.comparison.compared
     assert (await told(panel, "compare", workflow_ids=["monty-python-00000000"]))["ok"]
-    assert "monty-python-00000000" in comparison(panel)["problem"]
+    assert "monty-python-00000000" in summary(panel, "compare")["problem"]
     for wrong in (["<b>"], [1]):
         assert (await told(panel, "compare", workflow_ids=wrong))["invalid"]
     await told(panel, "compare", workflow_ids=[f"own-{number}" for number in range(9)])
-    assert "1 to 8" in comparison(panel)["problem"]
+    assert "1 to 8" in summary(panel, "compare")["problem"]
     assert (await told(panel, "compare", workflow_ids=[]))["ok"]
     assert not panel._listing.comparison.compared
 
