@@ -17,7 +17,7 @@ from playwright.async_api import BrowserContext, Page
 from durable_demo import Session
 from durable_demo.run import Run
 from tests.axe import violations
-from tests.browser.jupyterlab import DEADLINE_S, SCREENSHOTS, expect
+from tests.browser.jupyterlab import DEADLINE_S, SCREENSHOTS, PanelView, expect
 from tests.conftest import eventually
 from tests.gateway.served import TOKEN, Served, serving
 
@@ -54,11 +54,13 @@ class Window:
     """A window with the page.
 
     Attributes:
+        panel: The panel in it.
         complaints: What its console and its network complain of.
     """
 
     def __init__(self, page: Page) -> None:
         self.page = page
+        self.panel = PanelView(page.locator(".durable-demo"))
         self.complaints: list[str] = []
         page.set_default_timeout(DEADLINE_S * 1000)
         page.on("console", lambda message: message.type == "error" and self.complaints.append(message.text))
@@ -72,11 +74,23 @@ class Window:
         await self.page.get_by_role("tab", name=name).click()
 
     async def lines(self) -> list[str]:
-        return await self.page.locator(".dd-log .dd-line").all_inner_texts()
+        """Lines of the trace, as drawn by now."""
+        return await self.panel.lines.all_inner_texts()
+
+    async def quotes(self) -> list[str]:
+        """Quotes of the trace, as drawn by now."""
+        return [line.split('"', 1)[1].rstrip('"') for line in await self.lines() if '"' in line]
 
     async def sees(self, text: str | re.Pattern[str]) -> None:
-        """What is in sight alone: tabs behind the open one follow the workflow too, each at its own pace."""
+        """What is in sight alone: tabs behind the open one follow the workflow too, each at its own pace.
+
+        The words for screen readers count too, and may be there before the trace is drawn: `completed` waits for that.
+        """
         await expect(self.page.locator(".durable-demo")).to_contain_text(text, use_inner_text=True)
+
+    async def completed(self) -> None:
+        """The trace shows that the workflow has, with all its lines: they are drawn together."""
+        await expect(self.panel.status).to_have_text("COMPLETED")
 
     async def picture(self, name: str) -> None:
         SCREENSHOTS.mkdir(parents=True, exist_ok=True)
@@ -125,10 +139,10 @@ async def test_the_proposals_picture_works_in_a_page(gateway: Served, window: Wi
     await window.sees(SOME_QUOTES)
     await window.picture("trace")
     await page.get_by_role("button", name="Stop Workflow").click()
-    await window.sees("COMPLETED")
+    await window.completed()
     before = await window.lines()
     await page.reload()
-    await window.sees("COMPLETED")
+    await window.completed()
     assert [line for line in await window.lines() if "Progress" not in line] == [
         line for line in before if "Progress" not in line
     ]
@@ -152,9 +166,8 @@ async def test_a_link_leads_to_its_workflow_and_two_windows_show_the_same(
     await other.sees(first.id)
     await other.page.get_by_role("button", name="Stop Workflow").click()
     for each in (window, other):
-        await each.sees("COMPLETED")
-        told = [line for line in await each.lines() if '"' in line]
-        assert [line.split('"', 1)[1].rstrip('"') for line in told] == await quotes_of(first)
+        await each.completed()
+        assert await each.quotes() == await quotes_of(first)
     await another.sees("RUNNING")
     for each in (other, another):
         await each.page.close()
@@ -191,9 +204,8 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
     await _goes_on(window, run)
 
     await window.page.get_by_role("button", name="Stop Workflow").click()
-    await window.sees("COMPLETED")
-    quotes = [line.split('"', 1)[1].rstrip('"') for line in await window.lines() if '"' in line]
-    assert quotes == await quotes_of(run)
+    await window.completed()
+    assert await window.quotes() == await quotes_of(run)
     result = await run.result()
     await window.sees(f"Quotes Delivered: {result.total_quotes_delivered}")
     await window.picture("survived")
@@ -201,9 +213,9 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
 
 async def _goes_on(window: Window, run: Run) -> None:
     """Further quotes come to the page, without anybody's help."""
-    shown = len([line for line in await window.lines() if '"' in line])
+    shown = len(await window.quotes())
     async with asyncio.timeout(DEADLINE_S):
-        while len([line for line in await window.lines() if '"' in line]) < shown + 2:  # noqa: ASYNC110
+        while len(await window.quotes()) < shown + 2:  # noqa: ASYNC110
             await asyncio.sleep(0.1)
 
 
