@@ -18,6 +18,7 @@ from typing import Any, Literal
 
 import nbformat
 from playwright.async_api import ConsoleMessage, Expect, Locator, Page, Request, WebSocket
+from playwright.async_api import TimeoutError as PageTimeoutError
 
 from tests.conftest import eventually
 
@@ -215,8 +216,19 @@ class Notebook:
     async def _opened(self) -> None:
         await expect(self.page.locator("#jupyterlab-splash")).to_have_count(0)
         await expect(self.page.locator(".jp-Notebook .jp-Cell").first).to_be_visible()
-        await self.page.wait_for_function(KERNEL_IS_READY)
+        await self._kernel_ready()
         await self.page.evaluate(f"() => {{ {APP}.shell.collapseLeft(); {APP}.shell.collapseRight(); }}")
+
+    async def _kernel_ready(self) -> None:
+        """Its kernel is idle, and the page knows: Jupyter may lose that message, and another question brings another.
+
+        See https://github.com/jupyter/enhancement-proposals/issues/132.
+        """
+        try:
+            await self.page.wait_for_function(KERNEL_IS_READY, timeout=DEADLINE_S * 500)
+        except PageTimeoutError:
+            await self.page.evaluate(f"() => {{ void {CONTEXT}?.session?.kernel?.requestKernelInfo(); }}")
+            await self.page.wait_for_function(KERNEL_IS_READY)
 
     async def command(self, name: str, **arguments: Any) -> None:
         """Carries out a command of JupyterLab's palette, to its end."""
@@ -265,7 +277,7 @@ class Notebook:
         await self.page.evaluate(f"() => {{ void {APP}.commands.execute('kernelmenu:restart'); }}")
         await self.page.locator(".jp-Dialog .jp-mod-accept").click()
         await expect(self.page.locator(".jp-Dialog")).to_have_count(0)
-        await self.page.wait_for_function(KERNEL_IS_READY)
+        await self._kernel_ready()
 
     async def close(self) -> None:
         """Ends its kernel."""
