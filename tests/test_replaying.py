@@ -6,6 +6,7 @@ import asyncio
 import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from datetime import timedelta
 from pathlib import Path
 from uuid import uuid4
 
@@ -14,8 +15,8 @@ from temporalio.client import WorkflowHistory
 from temporalio.converter import DataConverter
 from temporalio.worker import Worker
 
-from durable_demo import Session, settings
-from durable_demo.errors import InvalidInput, WorkflowNotFound
+from durable_demo import Session, replaying, settings
+from durable_demo.errors import InvalidInput, NotPossible, WorkflowNotFound
 from durable_demo.live_modules import LiveModule
 from durable_demo.replaying import Replay, replay
 from durable_demo.run import Run
@@ -183,6 +184,16 @@ async def test_code_that_never_yields_is_told(demo: Session, tmp_path: Path) -> 
     assert "[TMPRL1101] Potential deadlock detected" in found.error
     assert f"{name}.py" in found.stack
     assert "replaying.py" not in found.stack
+
+
+async def test_a_replay_that_does_not_end_is_given_up(
+    demo: Session, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run, name = await under_way(demo, tmp_path, WAIT)
+    load_cell(tmp_path, name, "while True:", "    pass")
+    monkeypatch.setattr(replaying, "REPLAY_DEADLINE", timedelta(seconds=0.5))
+    with pytest.raises(NotPossible, match=r"(?s)did not end within 0\.5 s.*its history has 5 events"):
+        await demo.replay(run)
 
 
 async def test_a_long_history_is_shown_around_the_place_that_matters(demo: Session, tmp_path: Path) -> None:
