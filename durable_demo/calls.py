@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any, TypeVar
 
 import temporalio.client
+from temporalio.api.errordetails.v1 import WorkflowNotReadyFailure
 from temporalio.client import (
     WorkflowFailureError,
     WorkflowQueryFailedError,
@@ -80,6 +81,15 @@ def translated(error: Exception, what: str) -> Exception:
         )
     if is_transient(error):
         return unreachable(error, what)
+    if isinstance(error, RPCError) and any(
+        detail.Is(WorkflowNotReadyFailure.DESCRIPTOR) for detail in error.grpc_status.details
+    ):
+        # So the server refuses Queries and Updates once three Workflow Tasks in a row failed or timed out.
+        return WorkerUnavailable(
+            f"cannot {what}: its latest Workflow Tasks failed, or no Worker finished them",
+            why=reason(error),
+            remedy="look at `await run.status()`: its `problem` is the cause; then try again",
+        )
     if isinstance(error, RPCError) and error.status == RPCStatusCode.NOT_FOUND:
         return WorkflowNotFound(
             f"cannot {what}: the server knows no such workflow",

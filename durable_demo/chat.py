@@ -18,7 +18,7 @@ from temporalio.client import (
 from temporalio.exceptions import ApplicationError
 from temporalio.service import RPCError
 
-from durable_demo.calls import Caller, is_transient, reason, translated
+from durable_demo.calls import Caller, reason, translated
 from durable_demo.conversation import Conversation
 from durable_demo.errors import (
     InvalidInput,
@@ -166,10 +166,11 @@ class Chat(Run):
             again = f"`await chat.send(..., message_id={message.id!r})` waits on, and is no second message"
             if taken:
                 raise StillRunning(f"{self.id} has not answered within {limit}", remedy=again) from None
-            await self.status()  # a server that does not answer is named as such
+            status = await self.status()  # a server that does not answer is named as such
+            known = status.problem.partition("\n")[0]
             raise WorkerUnavailable(
                 f"{self.id} has not taken the message within {limit}",
-                why="no Worker polls the Task Queue, or too many messages wait for their answers",
+                why=known or "no Worker polls the Task Queue, or too many messages wait for their answers",
                 remedy=f"run `durable-demo doctor`; {again}",
             ) from None
 
@@ -218,9 +219,9 @@ class Chat(Run):
             why = error.cause.message if isinstance(error.cause, ApplicationError) else reason(error)
             kind = InvalidInput if _is(error, InvalidInput.__name__) else NotPossible
             raise kind(f"{self.id} refused the message", why=why) from error
-        if isinstance(error, WorkflowUpdateRPCTimeoutOrCancelledError) or is_transient(error):
-            return
         ours = translated(error, f"send a message to {self.id}")
+        if isinstance(ours, WorkerUnavailable | ServerUnreachable):
+            return
         if not (_is(error, WORKFLOW_GONE) or isinstance(ours, WorkflowNotFound)):
             raise ours from error
         status = await self.status()

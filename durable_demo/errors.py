@@ -96,7 +96,7 @@ class ServerTooOld(ConnectionFailed):
 
 
 class WorkerUnavailable(DemoError, TimeoutError):
-    """No Worker answered a Query or an Update within the deadline."""
+    """No Worker answered a Query or an Update within the deadline, or none of them finishes its Workflow Tasks."""
 
 
 class StillRunning(DemoError, TimeoutError):

@@ -230,7 +230,7 @@ class Run:
         The heartbeat adds `progress` (percent), `iteration_elapsed` (seconds), `attempt` and `total_elapsed` (seconds).
 
         Raises:
-            WorkerUnavailable: No Worker answered within 4 s.
+            WorkerUnavailable: No Worker answered within 4 s, or its Workflow Tasks fail.
             NotPossible: This type of workflow has no such Query.
             WorkflowNotFound: There is no such workflow.
         """
@@ -261,7 +261,7 @@ class Run:
                 `get_progress` of Monty the live heartbeat is added, as in `progress()`.
 
         Raises:
-            WorkerUnavailable: No Worker answered within 4 s.
+            WorkerUnavailable: No Worker answered within 4 s, or its Workflow Tasks fail.
             NotPossible: It has no such Query, or several and none is named, or the Query failed.
             WorkflowNotFound: There is no such workflow.
         """
@@ -341,7 +341,7 @@ class Run:
         Raises:
             InvalidInput: The quotes cannot be used; nothing was sent.
             NotPossible: The workflow refused them (a duplicate, too many, stopping) or has ended.
-            WorkerUnavailable: No Worker answered within 4 s; they may still be taken later.
+            WorkerUnavailable: No Worker answered within 4 s, or its Workflow Tasks fail; they may still be taken later.
             WorkflowNotFound: There is no such workflow.
         """
         checked = check_quotes(quotes)

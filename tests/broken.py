@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime
 import time
 from datetime import timedelta
+from typing import Any
 
 from temporalio import activity, workflow
 
@@ -71,6 +72,13 @@ class Raises(Sound):
     @workflow.run
     async def run(self, times: int) -> int:
         raise RuntimeError("a bug in <b>workflow</b> code")
+
+
+@workflow.defn(name="ChatWorkflow")
+class RaisesInChat:
+    @workflow.run
+    async def run(self, given: dict[str, Any]) -> None:
+        raise RuntimeError("a bug in workflow code")
 
 
 @workflow.defn(name="Broken")

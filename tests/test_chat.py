@@ -18,6 +18,7 @@ from durable_demo.client import DemoClient, RunSummary
 from durable_demo.errors import InvalidInput, NotPossible, StillRunning, WorkerUnavailable, WorkflowNotFound
 from durable_demo.workflows import ChatWorkflow
 from durable_demo.workflows.chat_data import MAX_QUEUED, MAX_STEPS, ChatInput, UserMessage
+from tests.broken import RaisesInChat
 from tests.chats import new_queue, on_queue, scripted_worker
 from tests.conftest import eventually
 from tests.workers import timed_out
@@ -188,6 +189,27 @@ async def test_without_a_worker_sending_ends_at_its_deadline_and_says_so(demo: S
         with pytest.raises(WorkerUnavailable, match=r"doctor.*message_id='m-1'"):
             await chat.send("hello", message_id="m-1", timeout=0.5)
         assert (await chat.history()).turns == []
+    await chat.terminate()
+
+
+async def test_a_message_is_sent_again_while_the_server_refuses_it_because_workflow_tasks_fail(demo: Session):
+    queue = new_queue()
+    chat = await on_queue(demo, queue).start_chat()
+    handle = demo.client.temporal.get_workflow_handle(chat.id)
+    async with asyncio.timeout(WITHIN):
+        async with scripted_worker(demo, queue, workflows=[RaisesInChat]):
+            attempt = 0
+            while attempt < 3:  # from then on it refuses
+                attempt = (await demo.background.run(handle.describe())).raw_description.pending_workflow_task.attempt
+                await asyncio.sleep(0.05)
+            with pytest.raises(WorkerUnavailable, match=r"(?s)raised an exception.*message_id='m-1'"):
+                await chat.send("hello", message_id="m-1", timeout=1)
+            with pytest.raises(WorkerUnavailable, match=r"(?s)latest Workflow Tasks failed.*run\.status\(\)"):
+                await chat.progress()
+            waiting = asyncio.create_task(chat.send("hello", message_id="m-1"))
+        async with scripted_worker(demo, queue):
+            assert str(await waiting)
+            assert [turn.message_id for turn in (await chat.history()).turns] == ["m-1"]
     await chat.terminate()
 
 

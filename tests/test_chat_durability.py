@@ -60,7 +60,7 @@ class Victim:
 @pytest.mark.timeout(300)
 async def test_messages_survive_kills_of_the_worker_and_two_continue_as_new(demo: Session, tmp_path: Path):
     queue, log = new_queue(), tmp_path / "tools.log"
-    chat = await on_queue(demo, queue).start_chat(history_limit=60)
+    chat = await on_queue(demo, queue).start_chat(history_limit=20)
     dice = random.Random(7)
     victim = Victim(demo, queue, log)
     victim.start()
