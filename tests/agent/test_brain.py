@@ -346,7 +346,7 @@ any_message = st.one_of(
 )
 
 
-@settings(max_examples=150)
+@settings(max_examples=400)
 @given(st.lists(any_message, max_size=8))
 def test_nothing_in_a_conversation_makes_it_raise(messages: list[Message]) -> None:
     reply = plan(messages)
