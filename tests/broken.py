@@ -1,4 +1,7 @@
-"""Workflows whose code cannot go on, each in its own way, for tests of how that is told; each has the type `Broken`."""
+"""Workflows whose code cannot go on, each in its own way, for tests of how that is told; each has the type `Broken`.
+
+But `RaisesInChat`: it takes the place of the kit's own.
+"""
 
 from __future__ import annotations
 

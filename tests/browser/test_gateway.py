@@ -71,7 +71,7 @@ class Window:
         await expect(self.page.get_by_role("tab", name="Chat")).to_be_visible()
 
     async def tab(self, name: str) -> None:
-        await self.page.get_by_role("tab", name=name).click()
+        await self.panel.tab(name).click()
 
     async def lines(self) -> list[str]:
         """Lines of the trace, as drawn by now."""
@@ -86,7 +86,7 @@ class Window:
 
         The words for screen readers count too, and may be there before the trace is drawn: `completed` waits for that.
         """
-        await expect(self.page.locator(".durable-demo")).to_contain_text(text, use_inner_text=True)
+        await expect(self.panel.root).to_contain_text(text, use_inner_text=True)
 
     async def completed(self) -> None:
         """The trace shows that the workflow has, with all its lines: they are drawn together."""
@@ -138,8 +138,7 @@ async def test_the_proposals_picture_works_in_a_page(gateway: Served, window: Wi
     await window.sees("Progress")
     await window.sees(SOME_QUOTES)
     await window.picture("trace")
-    await page.get_by_role("button", name="Stop Workflow").click()
-    await window.completed()
+    await window.panel.stop()
     before = await window.lines()
     await page.reload()
     await window.completed()
@@ -203,8 +202,7 @@ async def test_gateway_worker_and_server_are_killed_while_a_browser_watches(
     assert await asyncio.to_thread(server.kill)
     await _goes_on(window, run)
 
-    await window.page.get_by_role("button", name="Stop Workflow").click()
-    await window.completed()
+    await window.panel.stop()
     assert await window.quotes() == await quotes_of(run)
     result = await run.result()
     await window.sees(f"Quotes Delivered: {result.total_quotes_delivered}")
